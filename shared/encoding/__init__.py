@@ -1,0 +1,1 @@
+"""From a decoded picture to its hash code: embedders, binarizers and the encoder that joins them."""

@@ -1,0 +1,1 @@
+"""Picture bytes: fetched under strict rules, decoded in expendable child processes."""

@@ -1,0 +1,24 @@
+"""The decoded picture that passes between the decoder, the embedder and the document."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Every embedder sees the whole picture, squashed to this square: a product must not be cropped away.
+SIDE = 224
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedImage:
+    """A picture ready for an embedder.
+
+    `pixels` is RGB, uint8, shape (224, 224, 3): upright by its EXIF orientation, alpha laid on white, squashed with a
+    bilinear (antialiased) filter. `thumbnail` is WebP, longest side at most 256, None where none was asked for.
+    `width` and `height` are the upright original's, in pixels.
+    """
+
+    pixels: NDArray[np.uint8]
+    thumbnail: bytes | None
+    width: int
+    height: int

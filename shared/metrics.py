@@ -1,0 +1,129 @@
+"""Every Prometheus metric of both processes: its name, unit, meaning, and what to do about it.
+
+Objects, not globals: `__main__` makes one for the process and passes it in. Labels are closed sets.
+"""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_FRESHNESS_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300, 3600)
+_STAGE_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15)
+_BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+
+
+class IndexerMetrics:
+    """What a worker says of itself."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.records_consumed = Counter(
+            "catalogue_indexer_records_consumed",
+            "Records read from the event source. Equals the sum of catalogue_indexer_records_total once all are done.",
+            registry=registry,
+        )
+        self.records = Counter(
+            "catalogue_indexer_records",
+            "Records done, by outcome: indexed, attributes_only (picture unchanged), deleted, expired (older than the "
+            "window), superseded, repeated, dead_lettered, handed_over (partition lost before the record was done).",
+            ["outcome"],
+            registry=registry,
+        )
+        self.dead_letters = Counter(
+            "catalogue_indexer_dead_letters",
+            "Records given up on, by reason. Rising: look at `indexer dead-letters list`.",
+            ["reason"],
+            registry=registry,
+        )
+        self.lag_records = Gauge(
+            "catalogue_indexer_lag_records",
+            "Records (Kafka) or bytes (event file) between what was read and the end, by partition. Growing for minutes: "
+            "add workers, or look at stage_seconds for the slow stage.",
+            ["partition"],
+            registry=registry,
+        )
+        self.lag_seconds = Gauge(
+            "catalogue_indexer_lag_seconds",
+            "Age of the oldest record in flight since its own timestamp (Kafka) or since it was read (file); 0 if none.",
+            registry=registry,
+        )
+        self.in_flight_records = Gauge(
+            "catalogue_indexer_in_flight_records", "Records read and not yet done.", registry=registry
+        )
+        self.in_flight_bytes = Gauge(
+            "catalogue_indexer_in_flight_bytes", "Bytes of the records in flight.", registry=registry
+        )
+        self.queue_depth = Gauge(
+            "catalogue_indexer_queue_depth",
+            "Records that wait for or are in a stage: plan, fetch, decode, embed, write, dead_letter. The deepest one is "
+            "the bottleneck.",
+            ["stage"],
+            registry=registry,
+        )
+        self.stage_seconds = Histogram(
+            "catalogue_indexer_stage_seconds",
+            "Seconds of one call of a stage: poll, plan, fetch, decode, embed, write, dead_letter, commit.",
+            ["stage"],
+            buckets=_STAGE_SECONDS,
+            registry=registry,
+        )
+        self.batch_size = Histogram(
+            "catalogue_indexer_batch_size",
+            "Records in one call of a stage that works in batches: plan, embed, write, dead_letter.",
+            ["stage"],
+            buckets=_BATCH_SIZES,
+            registry=registry,
+        )
+        self.event_to_indexed_seconds = Histogram(
+            "catalogue_indexer_event_to_indexed_seconds",
+            "Seconds from the record's timestamp (Kafka) or its reading (file) to its write being acknowledged.",
+            buckets=_FRESHNESS_SECONDS,
+            registry=registry,
+        )
+        self.fetched_bytes = Counter(
+            "catalogue_indexer_fetched_bytes", "Bytes of pictures fetched by URL.", registry=registry
+        )
+        self.waits = Counter(
+            "catalogue_indexer_waits",
+            "Tries that found a dependency away, by dependency: store, event_log, dead_letters. Rising: it is down.",
+            ["dependency"],
+            registry=registry,
+        )
+        self.ready = Gauge("catalogue_indexer_ready", "1 while /readyz answers 200.", registry=registry)
+        self.encoder = Gauge(
+            "catalogue_indexer_encoder_info", "1 for the active encoder.", ["encoder"], registry=registry
+        )
+
+
+class SearcherMetrics:
+    """What a searcher says of itself."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.requests = Counter(
+            "catalogue_searcher_requests",
+            "HTTP requests by route template and status code.",
+            ["route", "status"],
+            registry=registry,
+        )
+        self.request_seconds = Histogram(
+            "catalogue_searcher_request_seconds",
+            "Seconds of one HTTP request by route template.",
+            ["route"],
+            buckets=_STAGE_SECONDS,
+            registry=registry,
+        )
+        self.query_seconds = Histogram(
+            "catalogue_searcher_query_seconds",
+            "Seconds of a query by stage: seed (look-up or fetch), decode, embed, nearest, total.",
+            ["stage"],
+            buckets=_STAGE_SECONDS,
+            registry=registry,
+        )
+        self.incomplete = Counter(
+            "catalogue_searcher_incomplete_replies",
+            "Replies that say `complete: false`. Rising: a shard is away or a query asks for too much.",
+            registry=registry,
+        )
+        self.visible_images = Gauge(
+            "catalogue_searcher_visible_images", "Images visible at the last look.", registry=registry
+        )
+        self.encoder = Gauge(
+            "catalogue_searcher_encoder_info", "1 for the active encoder.", ["encoder"], registry=registry
+        )

@@ -1,0 +1,233 @@
+"""Every setting of both processes: name, unit, default and reason. One `.env` serves both.
+
+Only `__main__` builds a Settings; nothing else reads the environment. Precedence: a flag, then the environment, then
+`.env`, then the default. A secret may come from a file: `CATALOGUE_KAFKA_PASSWORD_FILE` in place of
+`CATALOGUE_KAFKA_PASSWORD`.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from shared.errors import ConfigurationError
+from shared.hash_code import validate_bits
+
+MEBIBYTE = 1024 * 1024
+_SECRETS = ("kafka_password", "elasticsearch_api_key")
+
+Names = Annotated[tuple[str, ...], NoDecode]
+"""A comma-separated list in the environment, a tuple in the code."""
+
+
+class Settings(BaseSettings):
+    """The settings; the README's table is made of these descriptions."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="CATALOGUE_", env_file=".env", extra="forbid", frozen=True, hide_input_in_errors=True
+    )
+
+    # Where things are
+    events_url: str = Field(
+        "file:catalogue/events.jsonl",
+        description="Event source: kafka://host:9092/topic (several hosts with commas) or file:///path/events.jsonl.",
+    )
+    store_url: str = Field(
+        "sqlite:catalogue/catalogue.db",
+        description="Store: elasticsearch://host:9200 (elasticsearchs:// with TLS, several hosts with commas) or "
+        "sqlite:///path/catalogue.db.",
+    )
+    group: str = Field(
+        "catalogue-indexer", min_length=1, description="Consumer group; workers of one group share the work."
+    )
+    window_months: int = Field(3, ge=1, le=120, description="Calendar months for which an image stays visible.")
+
+    # Encoder
+    embedder: str = Field(
+        "vgg16",
+        description="Network: vgg16 (layer fc7), vgg16:fc8, classic (gradient and colour histograms, no weights), or "
+        "onnx:PATH[#output].",
+    )
+    weights: str = Field(
+        "imagenet", description="VGG16's weights: imagenet (cached or downloaded), a path, or random:SEED (for tests)."
+    )
+    onnx_pixels: Literal["signed", "unit", "imagenet"] = Field(
+        "signed",
+        description="What an ONNX network expects: signed (x/127.5-1), unit (x/255) or imagenet (unit, then mean and "
+        "deviation of ImageNet).",
+    )
+    compute: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto",
+        description="Number format of VGG16 when an encoder is fitted; auto: bfloat16 where the processor has it.",
+    )
+    device: str = Field("auto", description="Device of VGG16: auto (CUDA where there is one), cpu, cuda, cuda:1.")
+    batch_size: int = Field(
+        0, ge=0, le=4096, description="Pictures embedded at once; 0: 8 on a CPU, 256 on a GPU. Equal in both processes."
+    )
+    threads: int = Field(0, ge=0, le=1024, description="Threads of the network on a CPU; 0: one for each core.")
+
+    # The worker's bounds
+    in_flight_records_max: int = Field(
+        512, ge=1, le=100_000, description="Records read and not yet done; this many are redone at most after a crash."
+    )
+    in_flight_bytes_max: int = Field(
+        256 * MEBIBYTE, ge=MEBIBYTE, description="Bytes of the records in flight; above it the reader pauses."
+    )
+    linger_seconds: float = Field(
+        0.05, ge=0, le=10, description="Seconds that a batch waits for more records before it goes on unfilled."
+    )
+    write_batch_size: int = Field(256, ge=1, le=10_000, description="Documents written at once, at most.")
+    commit_interval_seconds: float = Field(
+        1.0, ge=0, le=60, description="Seconds between commits: what a crash in between makes a worker do again."
+    )
+    drain_seconds: float = Field(25.0, ge=0, le=600, description="Seconds that SIGTERM leaves for records in flight.")
+    retry_seconds_max: float = Field(
+        10.0, gt=0, le=600, description="Longest pause between tries while a server is away."
+    )
+    event_bytes_max: int = Field(
+        16 * MEBIBYTE,
+        ge=1024,
+        le=256 * MEBIBYTE,
+        description="A larger event is a dead letter (an inline picture of 10 MiB takes 13.4 MiB).",
+    )
+    thumbnails: bool = Field(True, description="Keep a WebP thumbnail (longest side 256 pixels) with each image.")
+
+    # Fetching and decoding
+    fetch_allowed_hosts: Names = Field(
+        (),
+        description="Hosts that may resolve to private addresses, as host or host:port, separated by commas. Ports "
+        "other than 80 and 443 are allowed for these only.",
+    )
+    fetch_public_hosts: bool = Field(
+        True, description="Allow every host with a public address; false: only the named ones."
+    )
+    fetch_allowed_roots: Names = Field((), description="Folders that file: URLs of events may point into, with commas.")
+    fetch_bytes_max: int = Field(10 * MEBIBYTE, ge=1024, le=256 * MEBIBYTE, description="Largest picture, in bytes.")
+    fetch_seconds: float = Field(15.0, gt=0, le=300, description="Seconds for one whole fetch, redirects included.")
+    fetch_connect_seconds: float = Field(5.0, gt=0, le=60, description="Seconds to connect.")
+    fetch_redirects_max: int = Field(
+        3, ge=0, le=10, description="Redirects followed; each is checked like a first URL."
+    )
+    fetch_concurrency: int = Field(64, ge=1, le=1000, description="Fetches at once.")
+    fetch_concurrency_per_host: int = Field(8, ge=1, le=1000, description="Fetches at once from one host.")
+    fetch_tries: int = Field(
+        3, ge=1, le=20, description="Tries of a fetch that may succeed later (timeouts, 429, 5xx)."
+    )
+    image_pixels_max: int = Field(40_000_000, ge=10_000, le=200_000_000, description="Largest picture, in pixels.")
+    decode_processes: int = Field(
+        0, ge=0, le=256, description="Child processes that decode pictures; 0: one for each core."
+    )
+    decode_seconds: float = Field(
+        10.0, gt=0, le=300, description="Seconds for one picture; a child that needs longer is killed."
+    )
+    decode_memory_bytes: int = Field(
+        1024 * MEBIBYTE, ge=256 * MEBIBYTE, description="Address space of one decoding child."
+    )
+
+    # Searcher
+    http_host: str = Field("127.0.0.1", description="Address that the searcher listens on.")
+    http_port: int = Field(8080, ge=0, le=65535, description="Port that the searcher listens on; 0: any free one.")
+    neighbours_max: int = Field(1000, ge=1, le=10_000, description="Largest k of a query.")
+    upload_bytes_max: int = Field(
+        16 * MEBIBYTE, ge=1024, le=256 * MEBIBYTE, description="Largest request body, in bytes."
+    )
+    search_seconds: float = Field(10.0, gt=0, le=300, description="Seconds that a query may wait for the store.")
+
+    # Watching
+    metrics_host: str = Field("127.0.0.1", description="Address of the worker's /metrics, /livez and /readyz.")
+    metrics_port: int = Field(9108, ge=0, le=65535, description="Port of the worker's /metrics, /livez and /readyz.")
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="auto: readable on a terminal, JSON otherwise."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+
+    # Kafka
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="How to talk to the brokers."
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = Field(
+        "SCRAM-SHA-512", description="SASL mechanism, where the protocol has SASL."
+    )
+    kafka_username: str | None = Field(None, description="User for PLAIN and SCRAM.")
+    kafka_password: SecretStr | None = Field(None, description="Password for PLAIN and SCRAM.")
+    kafka_password_file: Path | None = Field(None, description="File that holds the password.")
+    kafka_oauth_token_file: Path | None = Field(
+        None, description="File that holds the OAUTHBEARER token; read again whenever a token is needed."
+    )
+    kafka_ca_file: Path | None = Field(None, description="Certificates that sign the brokers'; default: the system's.")
+    kafka_certificate_file: Path | None = Field(None, description="Client certificate (mutual TLS).")
+    kafka_key_file: Path | None = Field(None, description="Client key (mutual TLS).")
+    kafka_session_seconds: float = Field(
+        10.0, ge=6, le=300, description="A worker silent for so long loses its partitions to the others."
+    )
+    kafka_partitions: int = Field(6, ge=1, le=10_000, description="Partitions of a topic that produce has to make.")
+    kafka_replication: int = Field(
+        -1, ge=-1, le=10, description="Replicas of a topic that is made; -1: the broker's default."
+    )
+    dead_letter_bytes_max: int = Field(
+        64 * MEBIBYTE, ge=MEBIBYTE, description="Largest record that the dead letters take; beyond it the worker halts."
+    )
+
+    # Elasticsearch
+    elasticsearch_api_key: SecretStr | None = Field(None, description="API key.")
+    elasticsearch_api_key_file: Path | None = Field(None, description="File that holds the API key.")
+    elasticsearch_ca_file: Path | None = Field(
+        None, description="Certificates that sign the servers'; default: the system's."
+    )
+    elasticsearch_seconds: float = Field(30.0, gt=0, le=600, description="Seconds for one request.")
+    elasticsearch_replicas: str = Field(
+        "0-1",
+        pattern=r"^\d+(-\d+)?$",
+        description="Replicas of a monthly index: a count, or a range that follows the nodes.",
+    )
+
+    # Fitting
+    bits: int = Field(256, description="Bits of a hash code, a multiple of 16 up to 4096; used by fit.")
+    binarizer: Literal["itq", "pca-rotation", "hyperplanes", "hyperplanes-centred", "median"] = Field(
+        "itq", description="How fit turns embeddings into bits."
+    )
+
+    @field_validator("fetch_allowed_hosts", "fetch_allowed_roots", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("bits")
+    @classmethod
+    def _multiple_of_a_subcode(cls, value: int) -> int:
+        return validate_bits(value)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_secret_files(cls, values: dict[str, Any]) -> dict[str, Any]:
+        for name in _SECRETS:
+            path = values.get(f"{name}_file")
+            if path and not values.get(name):
+                try:
+                    values[name] = Path(path).read_text().strip()
+                except OSError as error:
+                    raise ValueError(f"{name}_file: {error.strerror}: {path}") from error
+        return values
+
+
+def load_settings(overrides: dict[str, Any]) -> Settings:
+    """Settings from `overrides` (flags), the environment and `.env`; ConfigurationError names the first wrong one."""
+    _refuse_unknown_variables()
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        name = "_".join(str(part) for part in first["loc"]).upper()
+        where = f"CATALOGUE_{name.removeprefix('CATALOGUE_')}: " if name else ""
+        raise ConfigurationError(f"{where}{first['msg'].removeprefix('Value error, ')}") from error
+
+
+def _refuse_unknown_variables() -> None:
+    known = {f"CATALOGUE_{name}".upper() for name in Settings.model_fields}
+    unknown = sorted(name for name in os.environ if name.startswith("CATALOGUE_") and name not in known)
+    # The test suite's own variable is no setting of the product.
+    unknown = [name for name in unknown if name != "CATALOGUE_TEST_DATA"]
+    if unknown:
+        raise ConfigurationError(f"{unknown[0]}: there is no such setting; `--help` lists them")

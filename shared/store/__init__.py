@@ -1,0 +1,133 @@
+"""The store of documents and encoders: one contract, kept by Elasticsearch (monthly indices) and by SQLite.
+
+Every method may raise StoreUnavailableError (retriable: nothing is known of what was written; writing again is harmless)
+and ConfigurationError (credentials refused, a mapping that does not fit). All methods may be called from several threads.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from shared.document import Document
+from shared.errors import RejectedError
+
+# The most neighbours that one question may ask a store for (Elasticsearch counts no further than 10,000 in one reply).
+NEIGHBOURS_MAX = 10_000
+
+
+class WriteOutcome(StrEnum):
+    """What became of one document given to `write`."""
+
+    WRITTEN = "written"
+    SUPERSEDED = "superseded"
+    """An equal or higher version is there already."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEncoder:
+    """An encoder as the store keeps it: its id and the bytes that `shared.encoding.encoder` writes and reads."""
+
+    encoder_id: str
+    bits: int
+    blob: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Restriction:
+    """Which images may be shown. Times are milliseconds since the epoch.
+
+    `visible_after_ms` is the window's start (exclusive); `since_ms` (inclusive) and `until_ms` (exclusive) narrow the event
+    time further. `terms` are attribute terms: each inner list needs at least one match.
+    """
+
+    visible_after_ms: int
+    terms: Sequence[Sequence[str]] = ()
+    since_ms: int | None = None
+    until_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """An image near a query: its distance in bits and its document, without thumbnail and codes."""
+
+    distance: int
+    document: Document
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """The nearest images, ordered by (distance, image id) and cut by the same order.
+
+    `complete` is False where the store could not look everywhere (a shard is missing, a limit was met); `reason` says why.
+    """
+
+    neighbours: Sequence[Neighbour]
+    complete: bool = True
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PageCursor:
+    """Where a page of images ended: the next page starts behind (event time descending, image id ascending)."""
+
+    event_time_ms: int
+    image_id: str
+
+
+class Store(Protocol):
+    """Documents by image id, encoders, and the questions asked of them."""
+
+    # Encoders -----------------------------------------------------------------------------------------------------
+
+    def activate_encoder(self, encoder: StoredEncoder) -> None:
+        """Keep `encoder` and make it the active one; ConfigurationError where another is active (also in a race)."""
+
+    def active_encoder(self) -> StoredEncoder | None:
+        """The encoder that the index is written with, None before the first `indexer fit`."""
+
+    # Writing ------------------------------------------------------------------------------------------------------
+
+    def settle(self, image_ids: Sequence[str]) -> Mapping[str, Document]:
+        """Look up the highest version of each known image, in real time, without thumbnails, markers included.
+
+        An id found with more than one live copy is repaired before this returns.
+        """
+
+    def write(self, documents: Sequence[Document], now: datetime) -> Sequence[WriteOutcome | RejectedError]:
+        """Write documents of distinct image ids, each unless an equal or higher version is there; one answer for each.
+
+        When this returns, each image has at most one live copy, and a document that takes over from an older copy was
+        searchable before the older one went. A document that the store refuses for what it holds is a RejectedError.
+        """
+
+    def drop_expired(self, now: datetime, window_months: int) -> Sequence[str]:
+        """Drop whole the months that can hold no visible image any more; gives the dropped months."""
+
+    # Reading ------------------------------------------------------------------------------------------------------
+
+    def documents(self, image_ids: Sequence[str]) -> Mapping[str, Document]:
+        """What `settle` gives, without repairing."""
+
+    def thumbnail(self, image_id: str) -> bytes | None:
+        """The WebP thumbnail kept with the live document of this id."""
+
+    def nearest(
+        self, encoder_id: str, code: bytes, count: int, radius: int | None, restriction: Restriction
+    ) -> Neighbours:
+        """The `count` (at most NEIGHBOURS_MAX) nearest visible images, none further than `radius` bits; exact."""
+
+    def newest(
+        self, words: Sequence[str], restriction: Restriction, after: PageCursor | None, count: int
+    ) -> Sequence[Document]:
+        """Visible images, newest event time first, then by id, whose attributes hold for each word one that it starts."""
+
+    def visible_count(self, restriction: Restriction) -> int:
+        """How many images are visible."""
+
+    def check(self) -> None:
+        """Raise where the store can't be used now."""
+
+    def close(self) -> None:
+        """Free connections and files."""
