@@ -16,13 +16,13 @@ class IndexerMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.records_consumed = Counter(
             "catalogue_indexer_records_consumed",
-            "Records read from the event source. Equals the sum of catalogue_indexer_records_total once all are done.",
+            "Records read from the event source; the sum of catalogue_indexer_records_total once all are done.",
             registry=registry,
         )
         self.records = Counter(
             "catalogue_indexer_records",
-            "Records done, by outcome: indexed, attributes_only (picture unchanged), deleted, expired (older than the "
-            "window), superseded, repeated, dead_lettered, handed_over (partition lost before the record was done).",
+            "Records done, by outcome: indexed, reused (picture unchanged), deleted, expired (older than the window), "
+            "superseded, repeated, dead_lettered, abandoned (unfinished when the worker stopped; read again later).",
             ["outcome"],
             registry=registry,
         )
@@ -34,8 +34,8 @@ class IndexerMetrics:
         )
         self.lag_records = Gauge(
             "catalogue_indexer_lag_records",
-            "Records (Kafka) or bytes (event file) between what was read and the end, by partition. Growing for minutes: "
-            "add workers, or look at stage_seconds for the slow stage.",
+            "Records (Kafka) or bytes (event file) between what was read and the end, by partition. Growing for "
+            "minutes: add workers, or look at stage_seconds for the slow stage.",
             ["partition"],
             registry=registry,
         )
@@ -52,14 +52,14 @@ class IndexerMetrics:
         )
         self.queue_depth = Gauge(
             "catalogue_indexer_queue_depth",
-            "Records that wait for or are in a stage: plan, fetch, decode, embed, write, dead_letter. The deepest one is "
-            "the bottleneck.",
+            "Records that wait for or are in a stage: plan, fetch, decode, embed, write, dead_letter. The deepest one "
+            "is the bottleneck.",
             ["stage"],
             registry=registry,
         )
         self.stage_seconds = Histogram(
             "catalogue_indexer_stage_seconds",
-            "Seconds of one call of a stage: poll, plan, fetch, decode, embed, write, dead_letter, commit.",
+            "Seconds of one call of a stage: plan, fetch, decode, embed, write, dead_letter, commit.",
             ["stage"],
             buckets=_STAGE_SECONDS,
             registry=registry,

@@ -1,0 +1,269 @@
+"""What happens to one record, from its bytes to its outcome; `Pipeline.process` reads top-down as the stages run.
+
+Each record is one coroutine. Stages that work in batches (plan, embed, write, dead-letter) gather the records that wait
+for them; so the network, the decoder, the model and the store work at the same time, each on other records. Nothing
+here knows Kafka, Elasticsearch, or a clock of its own.
+"""
+
+import asyncio
+import hashlib
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from concurrent.futures import Executor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.batching import Batcher
+from indexer.catalogue_event import CatalogueEvent, parse, resolve_leniently
+from indexer.dead_letters import DeadLetter, to_new_record
+from indexer.event_log import LogWriter, Record
+from indexer.patience import Patience
+from indexer.planning import IndexPicture, Outcome, Plan, Settled, WriteMarker, plan_event
+from shared.document import Document, Kind
+from shared.errors import RejectedError, RejectionReason
+from shared.images.decoded import DecodedImage
+from shared.metrics import IndexerMetrics
+from shared.rolling_window import to_milliseconds
+from shared.settings import Settings
+from shared.store import Store, WriteOutcome
+
+_Answer = TypeVar("_Answer")
+
+
+class PictureFetcher(Protocol):
+    """Gives the bytes behind a URL of an event."""
+
+    async def fetch(self, url: str) -> bytes:
+        """The bytes; RejectedError where they can't be had."""
+
+
+class PictureDecoder(Protocol):
+    """Decodes picture bytes."""
+
+    async def decode(
+        self, content: bytes, *, thumbnail: bool, crop: tuple[float, float, float, float] | None = None
+    ) -> DecodedImage:
+        """The decoded picture; RejectedError where it can't be decoded."""
+
+
+class PictureEncoder(Protocol):
+    """Turns decoded pictures into hash codes."""
+
+    @property
+    def encoder_id(self) -> str:
+        """The name that its codes are stored under."""
+
+    @property
+    def batch_size(self) -> int:
+        """How many pictures it works on at once."""
+
+    def encode(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """Codes (count, bits / 8) of pictures (count, 224, 224, 3), and which rows came from a finite embedding."""
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineParts:
+    """What the pipeline works with; `__main__` and the tests put it together."""
+
+    store: Store
+    fetcher: PictureFetcher
+    decoder: PictureDecoder
+    encoder: PictureEncoder
+    dead_letters: LogWriter
+    patience: Patience
+    metrics: IndexerMetrics
+    now: Callable[[], datetime]
+    store_threads: Executor
+    """Look-ups and writes run here, at the same time."""
+    model_thread: Executor
+    """One thread: an embedder is not thread-safe."""
+    dead_letter_thread: Executor
+    """One thread: a log writer belongs to one thread at a time."""
+
+
+class Pipeline:
+    """Processes records, many at a time, those of one image one after the other."""
+
+    def __init__(self, parts: PipelineParts, settings: Settings) -> None:
+        self._parts = parts
+        self._settings = settings
+        self._turns = _Turns()
+        size, linger = settings.write_batch_size, settings.linger_seconds
+        self._plans: Batcher[CatalogueEvent, Plan] = Batcher(self._plan, size, linger)
+        self._codes: Batcher[DecodedImage, bytes] = Batcher(self._encode, parts.encoder.batch_size, linger)
+        self._writes: Batcher[Document, WriteOutcome] = Batcher(self._write, size, linger)
+        self._dead_letters: Batcher[DeadLetter, None] = Batcher(self._dead_letter, size, linger)
+
+    async def run(self) -> None:
+        """Run the stages that work in batches, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for batcher in (self._plans, self._codes, self._writes, self._dead_letters):
+                group.create_task(batcher.run())
+
+    async def process(self, record: Record) -> Outcome:
+        """Bring one record to its outcome; returns once that is durable."""
+        try:
+            event = parse(record, self._parts.now(), self._settings.event_bytes_max)
+            async with self._turns.turn(event.image_id):
+                return await self._index(event)
+        except RejectedError as error:
+            resolved = resolve_leniently(record)
+            letter = DeadLetter(record, error.reason, str(error), resolved, to_milliseconds(self._parts.now()))
+            async with self._in_stage("dead_letter"):
+                await self._dead_letters.submit(letter)
+            self._parts.metrics.dead_letters.labels(error.reason).inc()
+            return Outcome.DEAD_LETTERED
+
+    async def _index(self, event: CatalogueEvent) -> Outcome:
+        async with self._in_stage("plan"):
+            plan = await self._plans.submit(event)
+        match plan:
+            case Settled(outcome):
+                return outcome
+            case WriteMarker(outcome, document):
+                return await self._written(document, outcome)
+            case IndexPicture(previous):
+                content = await self._content(event)
+                document, outcome = await self._document(event, content, previous)
+                return await self._written(document, outcome)
+
+    async def _content(self, event: CatalogueEvent) -> bytes:
+        if event.image_bytes is not None:
+            if len(event.image_bytes) > self._settings.fetch_bytes_max:
+                raise RejectedError(
+                    RejectionReason.IMAGE_TOO_LARGE, f"more than {self._settings.fetch_bytes_max} bytes"
+                )
+            return event.image_bytes
+        assert event.image_url is not None, "an event that is no delete has a picture"
+        async with self._in_stage("fetch"), self._timed("fetch"):
+            content = await self._parts.fetcher.fetch(event.image_url)
+        self._parts.metrics.fetched_bytes.inc(len(content))
+        return content
+
+    async def _document(
+        self, event: CatalogueEvent, content: bytes, previous: Document | None
+    ) -> tuple[Document, Outcome]:
+        digest = hashlib.sha256(content).hexdigest()
+        document = Document(
+            image_id=event.image_id,
+            kind=Kind.IMAGE,
+            version=event.resolved.version,
+            version_explicit=event.resolved.version_explicit,
+            event_time_ms=event.event_time_ms,
+            indexed_at_ms=to_milliseconds(self._parts.now()),
+            item_id=event.item_id,
+            image_url=event.image_url,
+            attributes=event.attributes,
+            content_sha256=digest,
+        )
+        encoder_id = self._parts.encoder.encoder_id
+        if previous is not None and previous.content_sha256 == digest and encoder_id in previous.codes:
+            thumbnail = await self._kept_thumbnail(event.image_id)
+            if thumbnail is not None or not self._settings.thumbnails:
+                return replace(document, codes=previous.codes, thumbnail=thumbnail), Outcome.REUSED
+        async with self._in_stage("decode"), self._timed("decode"):
+            decoded = await self._parts.decoder.decode(content, thumbnail=self._settings.thumbnails)
+        async with self._in_stage("embed"):
+            code = await self._codes.submit(decoded)
+        return replace(document, codes={encoder_id: code}, thumbnail=decoded.thumbnail), Outcome.INDEXED
+
+    async def _kept_thumbnail(self, image_id: str) -> bytes | None:
+        if not self._settings.thumbnails:
+            return None
+        return await self._ask_store(lambda store: store.thumbnail(image_id))
+
+    async def _written(self, document: Document, outcome: Outcome) -> Outcome:
+        async with self._in_stage("write"):
+            written = await self._writes.submit(document)
+        return outcome if written is WriteOutcome.WRITTEN else Outcome.SUPERSEDED
+
+    # The stages that work in batches ------------------------------------------------------------------------------
+
+    async def _plan(self, events: Sequence[CatalogueEvent]) -> Sequence[Plan | Exception]:
+        self._parts.metrics.batch_size.labels("plan").observe(len(events))
+        image_ids = [event.image_id for event in events]
+        async with self._timed("plan"):
+            stored = await self._ask_store(lambda store: store.settle(image_ids))
+        now = self._parts.now()
+        return [self._plan_one(event, stored.get(event.image_id), now) for event in events]
+
+    def _plan_one(self, event: CatalogueEvent, stored: Document | None, now: datetime) -> Plan | Exception:
+        try:
+            return plan_event(event, stored, now, self._settings.window_months)
+        except RejectedError as error:
+            return error
+
+    async def _encode(self, images: Sequence[DecodedImage]) -> Sequence[bytes | Exception]:
+        self._parts.metrics.batch_size.labels("embed").observe(len(images))
+        pixels = np.stack([image.pixels for image in images])
+        async with self._timed("embed"):
+            loop = asyncio.get_running_loop()
+            codes, finite = await loop.run_in_executor(self._parts.model_thread, self._parts.encoder.encode, pixels)
+        not_finite = RejectedError(RejectionReason.EMBEDDING_NOT_FINITE, "the network gave NaN or infinity")
+        return [code.tobytes() if ok else not_finite for code, ok in zip(codes, finite, strict=True)]
+
+    async def _write(self, documents: Sequence[Document]) -> Sequence[WriteOutcome | Exception]:
+        self._parts.metrics.batch_size.labels("write").observe(len(documents))
+        async with self._timed("write"):
+            return await self._ask_store(lambda store: store.write(documents, self._parts.now()))
+
+    async def _dead_letter(self, letters: Sequence[DeadLetter]) -> Sequence[Exception | None]:
+        self._parts.metrics.batch_size.labels("dead_letter").observe(len(letters))
+        records = [to_new_record(letter) for letter in letters]
+        loop = asyncio.get_running_loop()
+
+        async def append() -> None:
+            await loop.run_in_executor(self._parts.dead_letter_thread, self._parts.dead_letters.append, records)
+
+        async with self._timed("dead_letter"):
+            await self._parts.patience.until_available("dead_letters", append)
+        return [None] * len(letters)
+
+    async def _ask_store(self, question: Callable[[Store], _Answer]) -> _Answer:
+        loop = asyncio.get_running_loop()
+
+        def ask() -> Awaitable[_Answer]:
+            return loop.run_in_executor(self._parts.store_threads, question, self._parts.store)
+
+        return await self._parts.patience.until_available("store", ask)
+
+    @asynccontextmanager
+    async def _in_stage(self, stage: str) -> AsyncIterator[None]:
+        depth = self._parts.metrics.queue_depth.labels(stage)
+        depth.inc()
+        try:
+            yield
+        finally:
+            depth.dec()
+
+    @asynccontextmanager
+    async def _timed(self, stage: str) -> AsyncIterator[None]:
+        clock = asyncio.get_running_loop().time
+        start = clock()
+        yield
+        self._parts.metrics.stage_seconds.labels(stage).observe(clock() - start)
+
+
+class _Turns:
+    """Lets the records of one image pass one after another, in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._holders: Counter[str] = Counter()
+
+    @asynccontextmanager
+    async def turn(self, image_id: str) -> AsyncIterator[None]:
+        lock = self._locks.setdefault(image_id, asyncio.Lock())
+        self._holders[image_id] += 1
+        try:
+            async with lock:
+                yield
+        finally:
+            self._holders[image_id] -= 1
+            if not self._holders[image_id]:
+                del self._holders[image_id], self._locks[image_id]
