@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-# Every embedder sees the whole picture, squashed to this square: a product must not be cropped away.
-SIDE = 224
+from shared.images.picture import SIDE
+
+__all__ = ["SIDE", "DecodedImage"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,106 @@
+"""The child process that decodes: reads pictures from its standard input (a socket), answers on the same socket.
+
+Run as `python -m shared.images.decoder_child LIMITS` by `decoder.DecoderPool`, LIMITS being the fields of a
+`DecodeLimits` as JSON. It ends when the other end of the socket is closed.
+
+The frames, all numbers big-endian. First the child sends READY. A request is REQUEST (bytes of the picture, whether a
+thumbnail is wanted, left, top, right, bottom of the crop), then the picture. A reply is REPLY (status, width, height,
+bytes of the thumbnail or 0); with status DECODED the pixels and the thumbnail follow, any other status is the place of
+a `Refusal`, counted from 1.
+"""
+
+import json
+import math
+import os
+import resource
+import signal
+import socket
+import struct
+import sys
+import warnings
+from io import BufferedRWPair
+
+from PIL import Image
+
+from shared.images.picture import DecodeLimits, Picture, PictureRefusedError, Refusal, decode
+
+READY = b"\x01"
+REQUEST = struct.Struct(">I?4d")
+REPLY = struct.Struct(">BIII")
+DECODED = 0
+REFUSALS = tuple(Refusal)
+
+
+def main() -> None:
+    """Confine this process, then decode until the parent closes the socket."""
+    limits = DecodeLimits(**json.loads(sys.argv[1]))
+    _confine(limits)
+    with socket.socket(fileno=0) as connection, connection.makefile("rwb") as stream:
+        try:
+            stream.write(READY)
+            stream.flush()
+            while _serve_one(stream, limits):
+                pass
+        except ConnectionError:
+            # The parent is gone, and nobody is left who wants the answer.
+            os._exit(0)
+
+
+def _confine(limits: DecodeLimits) -> None:
+    # Ctrl-C goes to every process of a terminal and SIGTERM to every process of a service, but the parent still drains
+    # what is in flight and needs its children for that. They end when it does.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _limit(resource.RLIMIT_AS, limits.memory_bytes)
+    _limit(resource.RLIMIT_FSIZE, 0)
+    _limit(resource.RLIMIT_CORE, 0)
+    Image.MAX_IMAGE_PIXELS = limits.pixels_max
+    warnings.simplefilter("ignore")
+    warnings.simplefilter("error", Image.DecompressionBombWarning)
+    # Until here an error should be seen; from here on the parsers' libraries have nothing to say to a person.
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stderr.fileno())
+
+
+def _serve_one(stream: BufferedRWPair, limits: DecodeLimits) -> bool:
+    header = stream.read(REQUEST.size)
+    if len(header) < REQUEST.size:
+        return False
+    size, thumbnail, left, top, right, bottom = REQUEST.unpack(header)
+    content = stream.read(size)
+    if len(content) < size:
+        return False
+    _grant_seconds(limits.seconds)
+    try:
+        _send(stream, decode(content, limits, thumbnail=thumbnail, crop=(left, top, right, bottom)))
+    except PictureRefusedError as error:
+        stream.write(REPLY.pack(1 + REFUSALS.index(error.refusal), 0, 0, 0))
+    stream.flush()
+    return True
+
+
+def _grant_seconds(seconds: float) -> None:
+    """Let the kernel end this process if one picture takes more processor time than it may.
+
+    The parent kills a slow child anyway; this holds where the parent is gone and a parser loops for ever.
+    """
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    used = usage.ru_utime + usage.ru_stime
+    _limit(resource.RLIMIT_CPU, math.ceil(used + seconds) + 1)
+
+
+def _limit(which: int, value: int) -> None:
+    """Set a limit of this process, or leave the stricter one that the machine's owner has set."""
+    hard = resource.getrlimit(which)[1]
+    resource.setrlimit(which, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
+
+
+def _send(stream: BufferedRWPair, picture: Picture) -> None:
+    thumbnail = picture.thumbnail or b""
+    stream.write(REPLY.pack(DECODED, picture.width, picture.height, len(thumbnail)))
+    stream.write(picture.pixels)
+    stream.write(thumbnail)
+
+
+if __name__ == "__main__":
+    main()

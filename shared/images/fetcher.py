@@ -1,0 +1,291 @@
+"""Picture bytes from the web. The only module that opens URLs; what may be opened is said in `url_rules`."""
+
+import asyncio
+import random
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Self
+from weakref import WeakValueDictionary
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+from shared.errors import RejectedError, RejectionReason
+from shared.images.url_rules import UrlRules, forbidden
+from shared.settings import Settings
+
+Lookup = Callable[[str], Awaitable[Sequence[str]]]
+"""Gives all addresses of a host name, as text; OSError where there are none."""
+
+_HEADERS = {
+    # Hosts that choose a format by this header must not choose AVIF.
+    "Accept": "image/jpeg,image/png,image/webp,*/*;q=0.1",
+    # A compressed body could be small on the wire and huge here.
+    "Accept-Encoding": "identity",
+    "User-Agent": "catalogue-indexer",
+}
+_HEADER_BYTES_MAX = 8190
+_HEADERS_MAX = 100
+_LOOKUP_THREADS = 8
+_FIRST_PAUSE_SECONDS = 0.5
+
+_GONE = frozenset({404, 410})
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_TRANSIENT = frozenset({408, 425, 429})
+
+
+@dataclass(frozen=True, slots=True)
+class FetchLimits:
+    """Bounds of fetching; the settings `fetch_*` say what each is."""
+
+    allowed_hosts: tuple[str, ...]
+    public_hosts: bool
+    bytes_max: int
+    seconds: float
+    connect_seconds: float
+    redirects_max: int
+    concurrency: int
+    concurrency_per_host: int
+    tries: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The settings' limits."""
+        return cls(
+            allowed_hosts=settings.fetch_allowed_hosts,
+            public_hosts=settings.fetch_public_hosts,
+            bytes_max=settings.fetch_bytes_max,
+            seconds=settings.fetch_seconds,
+            connect_seconds=settings.fetch_connect_seconds,
+            redirects_max=settings.fetch_redirects_max,
+            concurrency=settings.fetch_concurrency,
+            concurrency_per_host=settings.fetch_concurrency_per_host,
+            tries=settings.fetch_tries,
+        )
+
+
+class Fetcher:
+    """Fetches http and https URLs within the rules and limits. Make it inside a running event loop, and close it.
+
+    No cookies, no credentials, no proxies or .netrc of the environment, no compressed bodies.
+    """
+
+    def __init__(
+        self,
+        limits: FetchLimits,
+        *,
+        lookup: Lookup | None = None,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        dice: random.Random | None = None,
+    ) -> None:
+        self._limits = limits
+        self._rules = UrlRules.of(limits.allowed_hosts, limits.public_hosts)
+        self._slots = _Slots(limits.concurrency, limits.concurrency_per_host)
+        self._sleep = sleep
+        self._dice = dice or random.Random()
+        self._system_lookup = SystemLookup()
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                # The slots bound what is open at once; waiting for them must not count as the host's slowness.
+                limit=0,
+                # It keeps the checked addresses for 10 s, so hundreds of pictures of a host need one look-up.
+                resolver=_CheckingResolver(lookup or self._system_lookup, self._rules),
+            ),
+            headers=_HEADERS,
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=limits.connect_seconds),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            trust_env=False,
+            max_line_size=_HEADER_BYTES_MAX,
+            max_field_size=_HEADER_BYTES_MAX,
+            max_headers=_HEADERS_MAX,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._session.close()
+        self._system_lookup.close()
+
+    async def fetch(self, url: str) -> bytes:
+        """The bytes behind a URL, with retries.
+
+        RejectedError: URL_FORBIDDEN, IMAGE_NOT_FOUND, IMAGE_TOO_LARGE, or IMAGE_UNAVAILABLE, which is retriable where
+        the host may answer later; the tries are used up by then.
+        """
+        target = self._rules.check(url)
+        tried = 0
+        while True:
+            tried += 1
+            try:
+                return await self._try(target)
+            except _UnavailableError as error:
+                pause = error.retry_after_seconds or self._pause(tried)
+                if not error.retriable or tried >= self._limits.tries or pause > self._limits.seconds:
+                    raise
+            await self._sleep(pause)
+
+    def _pause(self, tried: int) -> float:
+        longest = _FIRST_PAUSE_SECONDS * 2.0**tried
+        return self._dice.uniform(longest / 2, longest)
+
+    async def _try(self, url: URL) -> bytes:
+        loop = asyncio.get_running_loop()
+        left = self._limits.seconds
+        for _ in range(self._limits.redirects_max + 1):
+            async with self._slots.of(url.host or ""):
+                began = loop.time()
+                with _translated():
+                    async with asyncio.timeout(left):
+                        answer = await self._request(url)
+                left -= loop.time() - began
+            if isinstance(answer, bytes):
+                return answer
+            url = answer
+        raise _UnavailableError("the host redirects more often than CATALOGUE_FETCH_REDIRECTS_MAX allows")
+
+    async def _request(self, url: URL) -> bytes | URL:
+        """The body, or where it is instead."""
+        async with self._session.get(url, allow_redirects=False) as response:
+            location = response.headers.get("Location")
+            if response.status in _REDIRECTS and location is not None:
+                return self._rules.follow(url, location)
+            _check_status(response)
+            return await self._body(response)
+
+    async def _body(self, response: aiohttp.ClientResponse) -> bytes:
+        if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise _UnavailableError("the host sends a compressed body, unasked")
+        if (response.content_length or 0) > self._limits.bytes_max:
+            raise _too_large()
+        body = bytearray()
+        async for chunk in response.content.iter_any():
+            body += chunk
+            if len(body) > self._limits.bytes_max:
+                raise _too_large()
+        return bytes(body)
+
+
+class SystemLookup:
+    """Looks names up by the operating system, on threads of its own: slow name servers hold up nothing else."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(_LOOKUP_THREADS, thread_name_prefix="lookup")
+
+    async def __call__(self, host: str) -> list[str]:
+        """All addresses of a host, in the system's order."""
+        found = await asyncio.get_running_loop().run_in_executor(
+            self._threads, lambda: socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+        )
+        return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+    def close(self) -> None:
+        """Let the threads go."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+class _CheckingResolver(AbstractResolver):
+    """One look-up, all of whose answers pass the rules; the connection goes to exactly these addresses.
+
+    aiohttp does not ask for URLs that hold an address: `UrlRules.check` has judged those.
+    """
+
+    def __init__(self, lookup: Lookup, rules: UrlRules) -> None:
+        self._lookup = lookup
+        self._rules = rules
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        addresses = await self._lookup(host)
+        self._rules.check_addresses(host, port, addresses)
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+                proto=0,
+                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            )
+            for address in addresses
+        ]
+
+    async def close(self) -> None:
+        pass
+
+
+class _Slots:
+    """At most `total` requests at once, and `per_host` to one host. Who waits for a host takes no slot from others."""
+
+    def __init__(self, total: int, per_host: int) -> None:
+        self._total = asyncio.Semaphore(total)
+        self._per_host = per_host
+        # An entry lives as long as a request waits for it or holds it.
+        self._hosts: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def of(self, host: str) -> AsyncIterator[None]:
+        slots = self._hosts.get(host)
+        if slots is None:
+            slots = self._hosts[host] = asyncio.Semaphore(self._per_host)
+        async with slots, self._total:
+            yield
+
+
+class _UnavailableError(RejectedError):
+    """The host does not give the picture; `retry_after_seconds` where it said when it will."""
+
+    def __init__(self, detail: str, *, retriable: bool = False, retry_after_seconds: float | None = None) -> None:
+        super().__init__(RejectionReason.IMAGE_UNAVAILABLE, detail, retriable=retriable)
+        self.retry_after_seconds = retry_after_seconds
+
+
+def _too_large() -> RejectedError:
+    return RejectedError(RejectionReason.IMAGE_TOO_LARGE, "more bytes than CATALOGUE_FETCH_BYTES_MAX allows")
+
+
+def _check_status(response: aiohttp.ClientResponse) -> None:
+    status = response.status
+    if status == 200:
+        return
+    if status in _GONE:
+        raise RejectedError(RejectionReason.IMAGE_NOT_FOUND, f"the host answers {status}")
+    raise _UnavailableError(
+        f"the host answers {status}",
+        retriable=status in _TRANSIENT or status >= 500,
+        retry_after_seconds=_seconds(response.headers.get("Retry-After", "")),
+    )
+
+
+def _seconds(retry_after: str) -> float | None:
+    # The other form, a date, would need the host's clock to agree with ours.
+    return float(retry_after) if retry_after.isascii() and retry_after.isdigit() else None
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """aiohttp's errors as rejections, without its words, which repeat the URL."""
+    try:
+        yield
+    except aiohttp.InvalidURL as error:
+        raise forbidden("the URL is malformed") from error
+    except TimeoutError as error:
+        raise _UnavailableError("the host takes too long", retriable=True) from error
+    except aiohttp.ClientConnectorDNSError as error:
+        raise _UnavailableError("the host's name does not resolve", retriable=True) from error
+    except (aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch) as error:
+        raise _UnavailableError("no trusted TLS connection to the host") from error
+    except aiohttp.ClientResponseError as error:
+        raise _UnavailableError("the host's answer is not proper HTTP") from error
+    except (aiohttp.ClientError, OSError) as error:
+        raise _UnavailableError("the connection to the host fails or breaks off", retriable=True) from error
