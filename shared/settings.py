@@ -231,3 +231,20 @@ def _refuse_unknown_variables() -> None:
     unknown = [name for name in unknown if name != "CATALOGUE_TEST_DATA"]
     if unknown:
         raise ConfigurationError(f"{unknown[0]}: there is no such setting; `--help` lists them")
+
+
+def settings_table() -> str:
+    """The README's table of settings, as Markdown."""
+    rows = ["| setting | default | meaning |", "| --- | --- | --- |"]
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default in (None, "", ()) else f"`{_plain(field.default)}`"
+        rows.append(f"| `CATALOGUE_{name.upper()}` | {default} | {field.description} |".replace("|  |", "| |"))
+    return "\n".join(rows)
+
+
+def _plain(default: object) -> str:
+    return str(default).lower() if isinstance(default, bool) else str(default)
+
+
+if __name__ == "__main__":
+    print(settings_table())  # noqa: T201 (what this is run for)

@@ -1,0 +1,140 @@
+"""Images per second through the real servers, as a share of a bare loop of decode and forward on the same cores.
+
+The bare loop does nothing but decode a batch on all cores, then run the network on it on all cores. The worker does the
+same and reads Kafka, fetches, keeps thumbnails, writes to Elasticsearch and commits, on the same cores as the servers.
+"""
+
+import functools
+import http.server
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rig
+from shared.encoding.opening import open_embedder
+from shared.images.decoding import decode
+
+from shared.settings import Settings
+
+
+def main() -> None:
+    """Run and report."""
+    parser = rig.parser(__doc__ or "")
+    parser.add_argument("--events", type=int, default=1905, help="events to index (default: %(default)s)")
+    parser.add_argument("--network", choices=["onnx", "vgg16"], default="onnx", help="default: %(default)s")
+    parser.add_argument("--http", action="store_true", help="pictures by URL from a local host, not inline")
+    parser.add_argument("--embedded", action="store_true", help="JSON Lines file and SQLite, not the real servers")
+    parser.add_argument("--no-thumbnails", action="store_true", help="keep no thumbnails")
+    arguments = parser.parse_args()
+    pictures = rig.clothing(arguments.events)
+    settings = network_settings(arguments.network) | {"thumbnails": str(not arguments.no_thumbnails)}
+    bare = bare_rate([path for _, _, path in pictures], settings)
+    with rig.bench(settings, servers=not arguments.embedded) as bench:
+        if arguments.http:
+            serve_pictures(bench)
+        figures = worker_figures(bench, pictures, arguments.http)
+    rig.report(
+        {
+            "network": settings["embedder"].rpartition("/")[2],
+            "events": len(pictures),
+            "bare_images_per_second": bare,
+            **figures,
+            "ratio": figures["images_per_second"] / bare,
+        },
+        arguments.json,
+    )
+
+
+def network_settings(network: str) -> dict[str, str]:
+    """Settings that choose the network."""
+    if network == "vgg16":
+        return {"embedder": "vgg16", "weights": "random:1"}
+    return {"embedder": f"onnx:{rig.data_dir()}/models/mobilenet_v1_075_224.onnx#embedding"}
+
+
+def bare_rate(paths: list[Path], settings: dict[str, str], seconds: float = 20.0) -> float:
+    """Images per second of decode and forward alone: each batch decoded on all cores, then run on all cores."""
+    made = Settings(_env_file=None, **settings)  # type: ignore[call-arg, arg-type]
+    embedder = open_embedder(made)
+    contents = [path.read_bytes() for path in paths[:1905]]
+    size = embedder.batch_size
+    batches = [contents[start : start + size] for start in range(0, len(contents) - size + 1, size)]
+    with ThreadPoolExecutor() as pool:
+        decode_one = functools.partial(decode_pixels, settings=made)
+        embedder.embed(np.stack(list(pool.map(decode_one, batches[0]))))
+        start, count = time.perf_counter(), 0
+        while time.perf_counter() - start < seconds:
+            batch = batches[count // size % len(batches)]
+            embedder.embed(np.stack(list(pool.map(decode_one, batch))))
+            count += size
+        return count / (time.perf_counter() - start)
+
+
+def decode_pixels(content: bytes, settings: Settings) -> Any:
+    """The pixels that the network sees; no thumbnail."""
+    return decode(content, settings).pixels
+
+
+def serve_pictures(bench: rig.Bench) -> None:
+    """A local image host over the clothing folder, and the setting that allows it."""
+    handler = functools.partial(QuietHandler, directory=str(rig.data_dir() / "data" / "clothing"))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    bench.stack.callback(server.shutdown)
+    bench.settings["fetch_allowed_hosts"] = f"127.0.0.1:{server.server_address[1]}"
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    """Serves files, keeps connections open, says nothing."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base class's name)
+        """Say nothing."""
+
+
+def worker_figures(bench: rig.Bench, pictures: list[tuple[str, str, Path]], by_url: bool) -> dict[str, float]:
+    """Produce all events, fit, then time one worker over them."""
+    produce(bench, pictures, by_url)
+    bench.call("indexer", "fit", "--sample", "500")
+    worker = bench.start("indexer", "run")
+    port, name = bench.settings["metrics_port"], "catalogue_indexer_records_total"
+    rig.wait_until(lambda: rig.metric(port, name) >= 0.05 * len(pictures), 300, "the first records")
+    first, start, early = rig.metric(port, name), time.perf_counter(), rig.memory_mebibytes(worker.pid)
+    peak = early
+    while (done := rig.metric(port, name)) < len(pictures):
+        peak = max(peak, rig.memory_mebibytes(worker.pid))
+        if worker.poll() is not None:
+            raise SystemExit(f"the worker ended with {worker.returncode}")
+        time.sleep(0.1)
+    seconds = time.perf_counter() - start
+    return {
+        "images_per_second": (done - first) / seconds,
+        "memory_mebibytes_at_5_percent": early,
+        "memory_mebibytes_peak": peak,
+        "memory_mebibytes_end": rig.memory_mebibytes(worker.pid),
+    }
+
+
+def produce(bench: rig.Bench, pictures: list[tuple[str, str, Path]], by_url: bool) -> None:
+    """Write the events through the project's own command."""
+    host = bench.settings.get("fetch_allowed_hosts")
+    root = rig.data_dir() / "data" / "clothing"
+    source = bench.folder / "source.jsonl"
+    with source.open("wb") as lines:
+        for image_id, category, path in pictures:
+            if by_url:
+                lines.write(
+                    rig.url_event(image_id, category, f"http://{host}/{path.relative_to(root)}", rig.now_text())
+                )
+            else:
+                lines.write(rig.inline_event(image_id, category, path.read_bytes(), rig.now_text()))
+            lines.write(b"\n")
+    bench.call("indexer", "produce", "--jsonl", str(source))
+
+
+if __name__ == "__main__":
+    main()

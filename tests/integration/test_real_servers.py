@@ -1,0 +1,106 @@
+"""The whole job through a real Kafka and a real Elasticsearch, beside the embedded default."""
+
+import csv
+import json
+import random
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.test_embedded_job import all_visible, events_for_killing
+from tests.programs import Programs, get_json, metric, programs, until
+
+pytestmark = pytest.mark.containers
+
+
+@pytest.fixture
+def clean_elasticsearch_url(elasticsearch_url: str) -> str:
+    """The server without any index of the project."""
+    base = elasticsearch_url.replace("elasticsearch://", "http://")
+    import urllib.request  # noqa: PLC0415
+
+    indices = get_json(f"{base}/_cat/indices/catalogue*?format=json&h=index&expand_wildcards=all")
+    for index in indices:
+        urllib.request.urlopen(urllib.request.Request(f"{base}/{index['index']}", method="DELETE"), timeout=30).close()
+    return elasticsearch_url
+
+
+@pytest.fixture
+def real(tmp_path: Path, kafka_broker: str, clean_elasticsearch_url: str) -> Programs:
+    return programs(
+        tmp_path,
+        events_url=f"kafka://{kafka_broker}/events-{uuid.uuid4().hex[:8]}",
+        store_url=clean_elasticsearch_url,
+        kafka_session_seconds="6",
+    )
+
+
+@pytest.mark.data
+def test_the_clothing_pictures_give_the_same_hits_on_both_and_rank_as_well_as_known(
+    real: Programs, tmp_path_factory: pytest.TempPathFactory, data_dir: Path
+) -> None:
+    network = {"embedder": f"onnx:{data_dir}/models/mobilenet_v1_075_224.onnx#embedding"}
+    table = data_dir / "data" / "clothing" / "items.csv"
+    with table.open() as rows:
+        image_ids = [row["path"] for row in csv.DictReader(rows)]
+    embedded = programs(tmp_path_factory.mktemp("embedded"), **network)
+    real.settings |= network
+    seeds = random.Random(1).sample(image_ids, 300)
+    replies = []
+    for job in (real, embedded):
+        job.ok("indexer", "produce", "--csv", str(table), "--inline")
+        job.ok("indexer", "fit")
+        job.ok("indexer", "run", "--until-caught-up")
+        with job.serving() as base:
+            until(lambda base=base: visible_count(base) == len(image_ids), 30, "the refresh")  # type: ignore[misc]
+            replies.append([get_json(f"{base}/v1/search", {"seeds": [{"image_id": seed}], "k": 11}) for seed in seeds])
+    assert [ranking(reply) for reply in replies[0]] == [ranking(reply) for reply in replies[1]]
+    assert replies[0][0]["encoder"] == replies[1][0]["encoder"]
+    # The reference figure for 256 ITQ bits of this network on these pictures is .646.
+    assert precision_at_10(replies[0], seeds) >= 0.626
+
+
+def visible_count(base: str) -> int:
+    found, cursor = 0, ""
+    while True:
+        page = get_json(f"{base}/v1/images?limit=500{cursor}")
+        found += len(page["images"])
+        if not page.get("cursor"):
+            return found
+        cursor = f"&cursor={page['cursor']}"
+
+
+def ranking(reply: dict[str, Any]) -> list[tuple[int, str]]:
+    return [(hit["distance"], hit["image_id"]) for hit in reply["hits"]]
+
+
+def precision_at_10(replies: list[dict[str, Any]], seeds: list[str]) -> float:
+    """The share of each seed's ten nearest others that are of its category; the id's first part is the category."""
+    shares = []
+    for reply, seed in zip(replies, seeds, strict=True):
+        others = [hit for hit in reply["hits"] if hit["image_id"] != seed][:10]
+        shares.append(sum(hit["attributes"]["category"] == seed.split("/")[0] for hit in others) / 10)
+    return sum(shares) / len(shares)
+
+
+def test_workers_killed_on_real_servers_leave_nothing_missing_doubled_or_stale(real: Programs) -> None:
+    generator = random.Random(3)
+    events, visible = events_for_killing(generator, datetime.now(UTC))
+    (real.folder / "source.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+    real.settings |= {"in_flight_records_max": "16", "write_batch_size": "4"}
+    real.ok("indexer", "produce", "--jsonl", str(real.folder / "source.jsonl"))
+    real.ok("indexer", "fit", "--sample", "50")
+    done = 0
+    for _ in range(3):
+        with real.running("indexer", "run") as worker:
+            port = real.settings["metrics_port"]
+            until(lambda: metric(port, "catalogue_indexer_records_consumed_total") >= 20, 60, "work", worker)
+            done += 1
+    assert done == 3
+    real.ok("indexer", "run", "--until-caught-up")
+    with real.serving() as base:
+        until(lambda: visible_count(base) == len(visible), 30, "the refresh")
+        assert all_visible(base) == visible
