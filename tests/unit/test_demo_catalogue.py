@@ -100,8 +100,8 @@ def test_a_copy_by_another_seller_is_a_near_duplicate_in_another_file(events: li
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_extreme_shapes_of_every_kind_fit_on_the_picture(kind: str) -> None:
-    for shape in itertools.product((0.0, 1.0), repeat=3):
-        product = Product(kind, "teal", "yellow", "badge", "star", shape)
+    for first, second, third in itertools.product((0.0, 1.0), repeat=3):
+        product = Product(kind, "teal", "yellow", "badge", "star", (first, second, third))
         left, top, right, bottom = draw_product(product).getchannel("A").getbbox() or (0, 0, 0, 0)
         assert right - left > 60
         assert bottom - top > 60
