@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -16,6 +17,7 @@ from shared.errors import ConfigurationError
 from shared.hash_code import validate_bits
 
 MEBIBYTE = 1024 * 1024
+ENV_FILE = ".env"
 _SECRETS = ("kafka_password", "elasticsearch_api_key")
 
 Names = Annotated[tuple[str, ...], NoDecode]
@@ -26,7 +28,7 @@ class Settings(BaseSettings):
     """The settings; the README's table is made of these descriptions."""
 
     model_config = SettingsConfigDict(
-        env_prefix="CATALOGUE_", env_file=".env", extra="forbid", frozen=True, hide_input_in_errors=True
+        env_prefix="CATALOGUE_", env_file=ENV_FILE, extra="ignore", frozen=True, hide_input_in_errors=True
     )
 
     # Where things are
@@ -225,8 +227,10 @@ def load_settings(overrides: dict[str, Any]) -> Settings:
 
 
 def _refuse_unknown_variables() -> None:
+    """Refuse a misspelt setting; other names in `.env` belong to the other programs that read it (docker compose)."""
     known = {f"CATALOGUE_{name}".upper() for name in Settings.model_fields}
-    unknown = sorted(name for name in os.environ if name.startswith("CATALOGUE_") and name not in known)
+    given = {*os.environ, *dotenv_values(ENV_FILE)}
+    unknown = sorted(name for name in given if name.startswith("CATALOGUE_") and name not in known)
     # The test suite's own variable is no setting of the product.
     unknown = [name for name in unknown if name != "CATALOGUE_TEST_DATA"]
     if unknown:
