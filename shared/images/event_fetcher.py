@@ -14,7 +14,7 @@ from urllib.parse import unquote_to_bytes
 from yarl import URL
 
 from shared.errors import RejectedError, RejectionReason
-from shared.images.fetcher import Fetcher
+from shared.images.fetcher import Fetcher, too_large
 from shared.images.url_rules import forbidden
 
 
@@ -41,10 +41,8 @@ class EventFetcher:
         if not any(Path(real).is_relative_to(root) for root in self._roots):
             raise forbidden("the file lies in no folder of CATALOGUE_FETCH_ALLOWED_ROOTS")
         try:
-            # Non-blocking, or opening a named pipe would wait for a writer; no link, for one may have come since.
-            descriptor = os.open(real, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
-            with os.fdopen(descriptor, "rb") as file:
-                return self._read_regular(file)
+            with _open_regular(real) as file:
+                content = file.read(self._bytes_max + 1)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise RejectedError(RejectionReason.IMAGE_NOT_FOUND, "there is no such file") from error
         except OSError as error:
@@ -52,14 +50,18 @@ class EventFetcher:
             raise RejectedError(
                 RejectionReason.IMAGE_UNAVAILABLE, f"the file can't be read: {error.strerror}", retriable=retriable
             ) from error
-
-    def _read_regular(self, file: BinaryIO) -> bytes:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise forbidden("the path is no regular file")
-        content = file.read(self._bytes_max + 1)
         if len(content) > self._bytes_max:
-            raise RejectedError(RejectionReason.IMAGE_TOO_LARGE, "more bytes than CATALOGUE_FETCH_BYTES_MAX allows")
+            raise too_large()
         return content
+
+
+def _open_regular(path: str) -> BinaryIO:
+    # Non-blocking, or opening a named pipe would wait for a writer; no link, for one may have come since.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise forbidden("the path is no regular file")
+    return os.fdopen(descriptor, "rb")
 
 
 def _path_of(url: str) -> str:

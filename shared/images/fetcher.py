@@ -166,12 +166,12 @@ class Fetcher:
         if response.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise _UnavailableError("the host sends a compressed body, unasked")
         if (response.content_length or 0) > self._limits.bytes_max:
-            raise _too_large()
+            raise too_large()
         body = bytearray()
         async for chunk in response.content.iter_any():
             body += chunk
             if len(body) > self._limits.bytes_max:
-                raise _too_large()
+                raise too_large()
         return bytes(body)
 
 
@@ -250,7 +250,8 @@ class _UnavailableError(RejectedError):
         self.retry_after_seconds = retry_after_seconds
 
 
-def _too_large() -> RejectedError:
+def too_large() -> RejectedError:
+    """The rejection of a picture of too many bytes."""
     return RejectedError(RejectionReason.IMAGE_TOO_LARGE, "more bytes than CATALOGUE_FETCH_BYTES_MAX allows")
 
 
