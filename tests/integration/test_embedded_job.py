@@ -3,7 +3,6 @@
 import json
 import random
 import signal
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,13 +18,13 @@ def job(tmp_path: Path) -> Programs:
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Programs]:
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Programs:
     """A demo catalogue of 40 items, indexed."""
     made = programs(tmp_path_factory.mktemp("demo"))
     made.ok("indexer", "produce", "--demo", "40")
     made.ok("indexer", "fit", "--sample", "100")
     made.ok("indexer", "run", "--until-caught-up")
-    yield made
+    return made
 
 
 def test_the_demo_catalogue_is_indexed_and_searched(demo: Programs) -> None:
@@ -142,23 +141,26 @@ def test_workers_killed_at_random_moments_leave_nothing_missing_doubled_or_stale
     job.settings |= {"in_flight_records_max": "16", "write_batch_size": "4"}
     job.ok("indexer", "fit", "--sample", "50")
     for _ in range(6):
-        with job.running("indexer", "run") as worker:
-            goal = generator.randint(1, 60)
-            port = job.settings["metrics_port"]
-            until(lambda: metric(port, "catalogue_indexer_records_consumed_total") >= goal or at_the_end(port), 60, "work", worker)
-            worker.kill()
-            worker.wait(30)
+        kill_after(job, generator.randint(1, 60))
     job.ok("indexer", "run", "--until-caught-up")
     with job.serving() as base:
         assert all_visible(base) == visible
 
 
-def at_the_end(port: str) -> bool:
-    """Whether the worker has nothing left to read."""
-    consumed = metric(port, "catalogue_indexer_records_consumed_total")
-    return consumed > 0 and metric(port, "catalogue_indexer_in_flight_records") == 0 and metric(
-        port, "catalogue_indexer_lag_records"
-    ) == 0
+def kill_after(job: Programs, records: int) -> None:
+    """Start a worker and kill it when it has read so many records, or all there are."""
+    port = job.settings["metrics_port"]
+
+    def reached() -> bool:
+        consumed = metric(port, "catalogue_indexer_records_consumed_total")
+        in_flight = metric(port, "catalogue_indexer_in_flight_records")
+        waiting = metric(port, "catalogue_indexer_lag_records")
+        return consumed >= records or (consumed > 0 and in_flight == waiting == 0)
+
+    with job.running("indexer", "run") as worker:
+        until(reached, 60, "work", worker)
+        worker.kill()
+        worker.wait(30)
 
 
 def all_visible(base: str) -> dict[str, int]:

@@ -71,16 +71,14 @@ async def rig(**changed: object) -> AsyncIterator[Rig]:
     log = structlog.get_logger()
     patience = Patience(0.01, asyncio.sleep, random.Random(1), metrics, log)
     with ThreadPoolExecutor(1) as reader_thread:
-        parts = WorkerParts(
-            reader, processor, FakeStore(), patience, metrics, lambda: NOW, log, reader_thread
-        )
+        parts = WorkerParts(reader, processor, FakeStore(), patience, metrics, lambda: NOW, log, reader_thread)
         yield Rig(reader, processor, Worker(parts, settings), registry, patience)
 
 
 async def until(condition: Callable[[], bool]) -> None:
     """Let the loop turn until the condition holds; fails after 5 seconds."""
     async with asyncio.timeout(5):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 (the state of the code under test sets no event)
             await asyncio.sleep(0.005)
 
 

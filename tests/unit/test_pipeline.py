@@ -1,0 +1,256 @@
+"""One record, from its bytes to its outcome."""
+
+import asyncio
+import base64
+import json
+import random
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import structlog
+from indexer.dead_letters import DeadLetter, from_record
+from prometheus_client import CollectorRegistry
+
+from indexer.event_log import Record
+from indexer.patience import Patience
+from indexer.pipeline import Pipeline, PipelineParts
+from indexer.planning import Outcome
+from shared.document import Kind
+from shared.errors import RejectionReason, StoreUnavailableError
+from shared.metrics import IndexerMetrics
+from shared.rolling_window import to_milliseconds
+from shared.settings import Settings
+from tests.fake_store import FakeStore
+from tests.fakes import FakeDecoder, FakeEncoder, FakeFetcher, FakeWriter
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+@dataclass
+class Rig:
+    """A pipeline over fakes; `put` processes one event."""
+
+    store: FakeStore = field(default_factory=FakeStore)
+    fetcher: FakeFetcher = field(default_factory=FakeFetcher)
+    decoder: FakeDecoder = field(default_factory=FakeDecoder)
+    encoder: FakeEncoder = field(default_factory=FakeEncoder)
+    dead_letters: FakeWriter = field(default_factory=FakeWriter)
+    pipeline: Pipeline | None = None
+    _offset: int = 0
+
+    async def put(self, value: object, key: str | None = None) -> Outcome:
+        assert self.pipeline is not None
+        data = value if isinstance(value, bytes) or value is None else json.dumps(value).encode()
+        self._offset += 1
+        record = Record("p", self._offset, self._offset + 1, to_milliseconds(NOW), key.encode() if key else None, data)
+        return await asyncio.wait_for(self.pipeline.process(record), 5)
+
+    def document(self, image_id: str) -> Any:
+        return self.store.settle([image_id]).get(image_id)
+
+    def letters(self) -> list[DeadLetter]:
+        return [
+            from_record(Record("dead", n, n + 1, 0, new.key, new.value, new.headers))
+            for n, new in enumerate(self.dead_letters.appended)
+        ]
+
+
+@asynccontextmanager
+async def running(**changed: object) -> AsyncIterator[Rig]:
+    settings = Settings(_env_file=None, linger_seconds=0.001, **changed)  # type: ignore[call-arg, arg-type]
+    metrics = IndexerMetrics(CollectorRegistry())
+    rig = Rig()
+    patience = Patience(0.01, asyncio.sleep, random.Random(1), metrics, structlog.get_logger())
+    with ThreadPoolExecutor(1) as threads, ThreadPoolExecutor(1) as model, ThreadPoolExecutor(1) as letters:
+        parts = PipelineParts(
+            rig.store,
+            rig.fetcher,
+            rig.decoder,
+            rig.encoder,
+            rig.dead_letters,
+            patience,
+            metrics,
+            lambda: NOW,
+            threads,
+            model,
+            letters,
+        )
+        rig.pipeline = Pipeline(parts, settings)
+        task = asyncio.create_task(rig.pipeline.run())
+        try:
+            yield rig
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+def event(image_id: str = "a", version: int = 1, picture: bytes = b"picture", **more: object) -> dict[str, object]:
+    encoded = base64.b64encode(picture).decode()
+    return {
+        "image_id": image_id,
+        "version": version,
+        "event_time": NOW.isoformat(),
+        "image": {"bytes": encoded},
+        **more,
+    }
+
+
+async def test_a_new_image_gets_a_document_with_its_code_and_thumbnail() -> None:
+    async with running() as rig:
+        assert await rig.put(event(item_id="i", attributes={"colour": "blue"})) is Outcome.INDEXED
+        document = rig.document("a")
+        assert (document.kind, document.version, document.item_id) == (Kind.IMAGE, 1, "i")
+        assert list(document.codes) == ["fake-256"]
+        assert document.attributes == {"colour": "blue"}
+        assert rig.store.thumbnail("a") == b"thumbnail of picture"
+
+
+async def test_no_thumbnail_is_kept_where_the_setting_says_so() -> None:
+    async with running(thumbnails=False) as rig:
+        await rig.put(event())
+        assert rig.store.thumbnail("a") is None
+
+
+async def test_an_unchanged_picture_is_not_embedded_again_and_keeps_code_and_thumbnail() -> None:
+    async with running() as rig:
+        await rig.put(event())
+        code = rig.document("a").codes
+        assert await rig.put(event(version=2, attributes={"price": 3})) is Outcome.REUSED
+        assert rig.decoder.decoded == 1
+        assert rig.document("a").codes == code
+        assert rig.document("a").attributes == {"price": 3}
+        assert rig.store.thumbnail("a") == b"thumbnail of picture"
+
+
+async def test_a_changed_picture_is_embedded_again() -> None:
+    async with running() as rig:
+        await rig.put(event())
+        code = rig.document("a").codes
+        assert await rig.put(event(version=2, picture=b"another")) is Outcome.INDEXED
+        assert rig.document("a").codes != code
+
+
+async def test_versions_decide_whatever_the_order() -> None:
+    async with running() as rig:
+        assert await rig.put(event(version=2, picture=b"two")) is Outcome.INDEXED
+        assert await rig.put(event(version=1, picture=b"one")) is Outcome.SUPERSEDED
+        assert await rig.put(event(version=2, picture=b"other two")) is Outcome.REPEATED
+        assert rig.store.thumbnail("a") == b"thumbnail of two"
+
+
+async def test_a_delete_removes_and_keeps_older_versions_out() -> None:
+    async with running() as rig:
+        await rig.put(event())
+        gone = {"image_id": "a", "version": 3, "event_time": NOW.isoformat(), "deleted": True}
+        assert await rig.put(gone) is Outcome.DELETED
+        assert await rig.put(event(version=2)) is Outcome.SUPERSEDED
+        assert rig.document("a").kind is Kind.DELETED
+        assert await rig.put(event(version=4)) is Outcome.INDEXED
+
+
+async def test_a_null_value_deletes_an_image_without_explicit_versions() -> None:
+    async with running() as rig:
+        earlier = (NOW - timedelta(hours=1)).isoformat()
+        await rig.put({"image_id": "a", "event_time": earlier, "image": {"bytes": "aGk="}})
+        assert await rig.put(None, key="a") is Outcome.DELETED
+
+
+async def test_a_null_value_after_explicit_versions_is_a_dead_letter() -> None:
+    async with running() as rig:
+        await rig.put(event())
+        assert await rig.put(None, key="a") is Outcome.DEAD_LETTERED
+        assert rig.letters()[0].reason is RejectionReason.VERSION_MIXED
+        assert rig.document("a").live
+
+
+async def test_an_event_outside_the_window_hides_the_image() -> None:
+    async with running() as rig:
+        await rig.put(event())
+        old = event(version=2) | {"event_time": (NOW - timedelta(days=100)).isoformat()}
+        assert await rig.put(old) is Outcome.EXPIRED
+        assert rig.fetcher.fetched == []
+        assert rig.document("a").kind is Kind.EXPIRED
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (b"{", RejectionReason.EVENT_NOT_JSON),
+        (b"[]", RejectionReason.EVENT_INVALID),
+        ({"event_time": "2026-11-20T10:00:00Z", "image": {"url": "https://h/x"}}, RejectionReason.EVENT_INVALID),
+        (event(version="seven"), RejectionReason.EVENT_INVALID),  # type: ignore[arg-type]
+        (event(picture=b"broken"), RejectionReason.IMAGE_UNDECODABLE),
+        (event(picture=b"x" * 2000), RejectionReason.IMAGE_TOO_LARGE),
+        (event(attributes={"a": "x" * 5000}), RejectionReason.EVENT_TOO_LARGE),
+        (event() | {"image": {"url": "https://host/404.jpg"}}, RejectionReason.IMAGE_NOT_FOUND),
+        (event() | {"event_time": "2026-11-22T10:00:00Z"}, RejectionReason.EVENT_FROM_THE_FUTURE),
+    ],
+)
+async def test_bad_input_is_a_dead_letter_with_its_bytes_and_its_neighbours_are_indexed(
+    bad: object, reason: RejectionReason
+) -> None:
+    async with running(event_bytes_max=4096, fetch_bytes_max=1024) as rig:
+        outcomes = await asyncio.gather(rig.put(event("before")), rig.put(bad), rig.put(event("after")))
+        assert outcomes == [Outcome.INDEXED, Outcome.DEAD_LETTERED, Outcome.INDEXED]
+        (letter,) = rig.letters()
+        assert letter.reason is reason
+        assert letter.record.value == (bad if isinstance(bad, bytes) else json.dumps(bad).encode())
+        assert (letter.record.partition, letter.record.offset) == ("p", 2)
+
+
+async def test_an_embedding_that_is_not_finite_is_a_dead_letter() -> None:
+    async with running() as rig:
+        pixels = (await rig.decoder.decode(b"poison", thumbnail=False)).pixels
+        rig.encoder.poison = pixels.tobytes()[:32]
+        outcomes = await asyncio.gather(rig.put(event("good")), rig.put(event("bad", picture=b"poison")))
+        assert outcomes == [Outcome.INDEXED, Outcome.DEAD_LETTERED]
+        assert rig.letters()[0].reason is RejectionReason.EMBEDDING_NOT_FINITE
+
+
+async def test_pictures_that_wait_together_are_embedded_together() -> None:
+    async with running() as rig:
+        await asyncio.gather(*(rig.put(event(f"image-{n}", picture=b"%d" % n)) for n in range(8)))
+        assert max(rig.encoder.batches) == 4
+
+
+async def test_events_of_one_image_pass_in_the_order_in_which_they_came() -> None:
+    async with running() as rig:
+        rig.fetcher.pictures = {"https://host/slow.jpg": b"slow"}
+        rig.fetcher.held = {"https://host/slow.jpg": asyncio.Event()}
+        first = asyncio.create_task(rig.put(event() | {"image": {"url": "https://host/slow.jpg"}}))
+        second = asyncio.create_task(rig.put(event(picture=b"fast")))
+        other = await rig.put(event("other"))
+        assert (other, second.done()) == (Outcome.INDEXED, False)
+        rig.fetcher.held["https://host/slow.jpg"].set()
+        assert [await first, await second] == [Outcome.INDEXED, Outcome.REPEATED]
+        assert rig.store.thumbnail("a") == b"thumbnail of slow"
+
+
+async def test_a_store_that_is_away_is_waited_for() -> None:
+    class Away(FakeStore):
+        failures = 3
+
+        def write(self, *arguments: Any) -> Any:
+            if self.failures:
+                self.failures -= 1
+                raise StoreUnavailableError("the store is away")
+            return super().write(*arguments)
+
+    async with running() as rig:
+        away = Away()
+        assert rig.pipeline is not None
+        rig.store.write = away.write  # type: ignore[method-assign]
+        assert await rig.put(event()) is Outcome.INDEXED
+        assert away.failures == 0
+
+
+async def test_a_dead_letter_log_that_is_away_is_waited_for() -> None:
+    async with running() as rig:
+        rig.dead_letters.failures = 2
+        assert await rig.put(b"{") is Outcome.DEAD_LETTERED
+        assert len(rig.letters()) == 1
