@@ -1,7 +1,8 @@
 """The store of documents and encoders: one contract, kept by Elasticsearch (monthly indices) and by SQLite.
 
-Every method may raise StoreUnavailableError (retriable: nothing is known of what was written; writing again is harmless)
-and ConfigurationError (credentials refused, a mapping that does not fit). All methods may be called from several threads.
+Every method may raise StoreUnavailableError (retriable: nothing is known of what was written, and writing again is
+harmless) and ConfigurationError (a mapping that does not fit, a file that is no database of ours). All methods may be
+called from several threads.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,8 +39,8 @@ class StoredEncoder:
 class Restriction:
     """Which images may be shown. Times are milliseconds since the epoch.
 
-    `visible_after_ms` is the window's start (exclusive); `since_ms` (inclusive) and `until_ms` (exclusive) narrow the event
-    time further. `terms` are attribute terms: each inner list needs at least one match.
+    `visible_after_ms` is the window's start (exclusive); `since_ms` (inclusive) and `until_ms` (exclusive) narrow the
+    event time further. `terms` are attribute terms: each inner list needs at least one match.
     """
 
     visible_after_ms: int
@@ -60,7 +61,8 @@ class Neighbour:
 class Neighbours:
     """The nearest images, ordered by (distance, image id) and cut by the same order.
 
-    `complete` is False where the store could not look everywhere (a shard is missing, a limit was met); `reason` says why.
+    `complete` is False where the store could not look everywhere (a shard is missing, a limit was met); `reason` says
+    why.
     """
 
     neighbours: Sequence[Neighbour]
@@ -121,7 +123,7 @@ class Store(Protocol):
     def newest(
         self, words: Sequence[str], restriction: Restriction, after: PageCursor | None, count: int
     ) -> Sequence[Document]:
-        """Visible images, newest event time first, then by id, whose attributes hold for each word one that it starts."""
+        """Visible images, newest event time first, then by id. Each of `words` starts a word of the attributes."""
 
     def visible_count(self, restriction: Restriction) -> int:
         """How many images are visible."""

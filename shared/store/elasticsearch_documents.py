@@ -1,0 +1,148 @@
+"""How an image's document lies in Elasticsearch: names of indices, mapping, and source to document and back."""
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from shared.document import Document, Kind, attribute_terms, attribute_words
+from shared.rolling_window import INDEX_PREFIX, is_month
+
+ALIAS = "catalogue"
+ENCODERS_INDEX = "catalogue-encoders"
+INDEX_PATTERN = "catalogue-*"
+# Raised when the mapping changes so that older programs can't read or write it.
+SCHEMA = 1
+# What a hit needs not: the thumbnail is most of a document's bytes.
+HEAVY_FIELDS = ("thumbnail", "codes")
+_CODES = "codes."
+
+
+def index_of(month: str) -> str:
+    """The index of a month."""
+    return INDEX_PREFIX + month
+
+
+def month_of_index(index: str) -> str | None:
+    """The month of an index, None where the name is not a monthly index's."""
+    month = index.removeprefix(INDEX_PREFIX)
+    return month if month != index and is_month(month) else None
+
+
+def code_name(encoder_id: str) -> str:
+    """The encoder's id as the name of one field; a dot would make it a path."""
+    return encoder_id.replace("%", "%25").replace(".", "%2E")
+
+
+def code_field(encoder_id: str) -> str:
+    """The full name of the field that holds the codes of this encoder."""
+    return _CODES + code_name(encoder_id)
+
+
+def month_index(codes: Mapping[str, int], replicas: str) -> dict[str, Any]:
+    """The body that makes a monthly index behind the alias; `codes` maps encoder ids to bits."""
+    return {
+        "aliases": {ALIAS: {}},
+        # Codes stay in the source as they came, so that a look-up by id reads them with the rest.
+        "settings": {"mapping.exclude_source_vectors": False} | _settings(replicas),
+        "mappings": _mappings(
+            {
+                "image_id": {"type": "keyword"},
+                "kind": {"type": "keyword"},
+                "version": {"type": "long", "index": False},
+                "version_explicit": {"type": "boolean", "index": False, "doc_values": False},
+                "event_time": {"type": "date", "format": "epoch_millis"},
+                "indexed_at": {"type": "date", "format": "epoch_millis"},
+                "item_id": {"type": "keyword"},
+                "image_url": {"type": "keyword", "index": False, "doc_values": False},
+                "content_sha256": {"type": "keyword", "index": False, "doc_values": False},
+                "attributes": {"type": "object", "enabled": False},
+                "terms": {"type": "keyword", "doc_values": False},
+                "words": {"type": "keyword", "doc_values": False},
+                "thumbnail": {"type": "binary"},
+            }
+            | codes_properties(codes)
+        ),
+    }
+
+
+def codes_properties(codes: Mapping[str, int]) -> dict[str, Any]:
+    """One field for each encoder's codes, which is searched exactly, by comparing all."""
+    fields = {
+        code_name(encoder_id): {
+            "type": "dense_vector",
+            "element_type": "bit",
+            "dims": bits,
+            "similarity": "l2_norm",
+            "index_options": {"type": "flat"},
+        }
+        for encoder_id, bits in codes.items()
+    }
+    return {"codes": {"type": "object", "properties": fields}}
+
+
+def encoders_index(replicas: str) -> dict[str, Any]:
+    """The body that makes the index of encoders."""
+    return {
+        "settings": _settings(replicas),
+        "mappings": _mappings(
+            {
+                "encoder_id": {"type": "keyword"},
+                "bits": {"type": "integer"},
+                "parts": {"type": "integer"},
+                "blob": {"type": "binary"},
+            }
+        ),
+    }
+
+
+def _settings(replicas: str) -> dict[str, Any]:
+    spread = {"auto_expand_replicas": replicas} if "-" in replicas else {"number_of_replicas": int(replicas)}
+    return {"number_of_shards": 1, "refresh_interval": "1s"} | spread
+
+
+def _mappings(properties: Mapping[str, Any]) -> dict[str, Any]:
+    return {"dynamic": "strict", "_meta": {"schema": SCHEMA}, "properties": properties}
+
+
+def to_source(document: Document) -> bytes:
+    """The document as JSON; ValueError where it can't be written as such (no number, half a character)."""
+    source: dict[str, Any] = {
+        "image_id": document.image_id,
+        "kind": document.kind.value,
+        "version": document.version,
+        "version_explicit": document.version_explicit,
+        "event_time": document.event_time_ms,
+    }
+    if document.live:
+        source |= {
+            "indexed_at": document.indexed_at_ms,
+            "item_id": document.item_id,
+            "image_url": document.image_url,
+            "content_sha256": document.content_sha256,
+            "attributes": dict(document.attributes),
+            "terms": attribute_terms(document.attributes),
+            "words": attribute_words(document.attributes),
+            "codes": {code_name(name): base64.b64encode(code).decode() for name, code in document.codes.items()},
+        }
+        if document.thumbnail is not None:
+            source["thumbnail"] = base64.b64encode(document.thumbnail).decode()
+    return json.dumps(source, ensure_ascii=False, allow_nan=False).encode()
+
+
+def from_source(source: Mapping[str, Any]) -> Document:
+    """The document of a source, with whatever codes the source was given with, without thumbnail."""
+    codes: Mapping[str, str] = source.get("codes", {})
+    return Document(
+        image_id=source["image_id"],
+        kind=Kind(source["kind"]),
+        version=source["version"],
+        version_explicit=source["version_explicit"],
+        event_time_ms=source["event_time"],
+        indexed_at_ms=source.get("indexed_at", 0),
+        item_id=source.get("item_id", ""),
+        image_url=source.get("image_url"),
+        attributes=source.get("attributes", {}),
+        content_sha256=source.get("content_sha256", ""),
+        codes={name.replace("%2E", ".").replace("%25", "%"): base64.b64decode(code) for name, code in codes.items()},
+    )

@@ -1,0 +1,253 @@
+"""The primitives of `monthly_indices` on Elasticsearch: one index for each month, all behind one alias."""
+
+import base64
+import itertools
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from shared.document import Document
+from shared.errors import ConfigurationError, RejectedError, RejectionReason, StoreUnavailableError
+from shared.store.elasticsearch import Connection, RefusalError, unavailable_for
+from shared.store.elasticsearch_documents import (
+    ALIAS,
+    INDEX_PATTERN,
+    SCHEMA,
+    code_name,
+    codes_properties,
+    from_source,
+    index_of,
+    month_index,
+    month_of_index,
+    to_source,
+)
+from shared.store.monthly_indices import Put, PutOutcome
+
+# Of one bulk request; thumbnails count. Elasticsearch itself advises 5 to 15 MB.
+BULK_BYTES_MAX = 8 * 1024 * 1024
+_BULK_TRIES = 4
+_FIRST_PAUSE_SECONDS = 0.1
+_CONFLICT, _NOT_FOUND = 409, 404
+
+_TEMPLATE: dict[str, Any] = {
+    "index_patterns": [INDEX_PATTERN],
+    "priority": 500,
+    # A write to an index that is gone must fail, and not bring it back with a guessed mapping and without the alias.
+    "allow_auto_create": False,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Action:
+    """One put as it is sent; `place` is where its answer goes."""
+
+    place: int
+    lines: tuple[bytes, bytes]
+
+    @property
+    def size_bytes(self) -> int:
+        return len(self.lines[0]) + len(self.lines[1]) + 2
+
+
+class ElasticsearchIndices:
+    """The months; keeps nothing in memory, so that no other process's work is missed."""
+
+    def __init__(self, connection: Connection, replicas: str, pause: Callable[[float], None]) -> None:
+        """`pause` waits so many seconds before items that met an overload are sent again."""
+        self._connection = connection
+        self._replicas = replicas
+        self._pause = pause
+
+    def live(self) -> Sequence[str]:
+        return sorted(self._fields())
+
+    def prepare(self, month: str, codes: Mapping[str, int]) -> Sequence[str]:
+        fields = self._fields()
+        if month not in fields:
+            self._make(month, codes)
+            fields = self._fields()
+        if month not in fields:
+            raise ConfigurationError(f"the index {index_of(month)} exists, but not behind the alias {ALIAS}")
+        held = fields[month]
+        if any(held.get(code_name(encoder_id)) != bits for encoder_id, bits in codes.items()):
+            self._connection.ask(
+                lambda client: client.indices.put_mapping(index=index_of(month), properties=codes_properties(codes))
+            )
+        return sorted(fields)
+
+    def versions(self, image_ids: Sequence[str], months: Sequence[str]) -> Mapping[str, Mapping[str, int]]:
+        found: dict[str, dict[str, int]] = {}
+        for month, item in self._get(image_ids, months, source=False):
+            found.setdefault(item["_id"], {})[month] = item["_version"]
+        return found
+
+    def copies(self, image_ids: Sequence[str], months: Sequence[str]) -> Mapping[str, Mapping[str, Document]]:
+        found: dict[str, dict[str, Document]] = {}
+        for month, item in self._get(image_ids, months, source={"excludes": ["thumbnail"]}):
+            found.setdefault(item["_id"], {})[month] = from_source(item["_source"])
+        return found
+
+    def thumbnail(self, image_id: str) -> bytes | None:
+        """The thumbnail of the image's highest version."""
+        items = [item for _, item in self._get([image_id], self.live(), source=["thumbnail"])]
+        # A MOVED marker of the same version has none.
+        winner = max(items, key=lambda item: (item["_version"], bool(item["_source"])), default=None)
+        encoded = None if winner is None else winner["_source"].get("thumbnail")
+        return None if encoded is None else base64.b64decode(encoded)
+
+    def put(self, puts: Sequence[Put]) -> Sequence[PutOutcome | RejectedError]:
+        answers: list[PutOutcome | RejectedError | None] = [None] * len(puts)
+        actions = []
+        for place, one in enumerate(puts):
+            try:
+                actions.append(_Action(place, _lines(one)))
+            except ValueError as error:
+                answers[place] = RejectedError(RejectionReason.DOCUMENT_REFUSED, f"not writable as JSON: {error}")
+        for attempt in itertools.count(1):
+            overloaded: list[tuple[_Action, StoreUnavailableError]] = []
+            for request in _requests(actions):
+                self._send(request, answers, overloaded)
+            if not overloaded:
+                break
+            if attempt == _BULK_TRIES:
+                raise overloaded[0][1]
+            self._pause(_FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
+            actions = [action for action, _ in overloaded]
+        return [answer for answer in answers if answer is not None]
+
+    def refresh(self, months: Iterable[str]) -> None:
+        names = [index_of(month) for month in months]
+        answer = self._connection.ask(lambda client: client.indices.refresh(index=names, ignore_unavailable=True))
+        if answer["_shards"]["failed"]:
+            raise StoreUnavailableError(f"Elasticsearch could not refresh {', '.join(names)}")
+
+    def drop(self, month: str) -> None:
+        self._connection.ask(lambda client: client.indices.delete(index=index_of(month), ignore_unavailable=True))
+
+    def _fields(self) -> dict[str, dict[str, int]]:
+        """The months behind the alias, each with its code fields and their bits."""
+        try:
+            answer = self._connection.ask(lambda client: client.indices.get_mapping(index=ALIAS))
+        except RefusalError as error:
+            if error.missing:
+                return {}
+            raise
+        fields = {}
+        for index, described in answer.items():
+            mappings = described["mappings"]
+            month = month_of_index(index)
+            schema = mappings.get("_meta", {}).get("schema")
+            if month is None or schema != SCHEMA:
+                raise ConfigurationError(
+                    f"the index {index} behind the alias {ALIAS} is of another making (schema {schema}, not {SCHEMA})"
+                )
+            codes = mappings["properties"]["codes"].get("properties", {})
+            fields[month] = {name: field["dims"] for name, field in codes.items()}
+        return fields
+
+    def _make(self, month: str, codes: Mapping[str, int]) -> None:
+        body = month_index(codes, self._replicas)
+        self._connection.ask(lambda client: client.indices.put_index_template(name=ALIAS, **_TEMPLATE))
+        try:
+            self._connection.ask(lambda client: client.indices.create(index=index_of(month), **body))
+        except RefusalError as error:
+            # Another worker made it just now.
+            if not error.exists_already:
+                raise
+
+    def _get(
+        self, image_ids: Sequence[str], months: Sequence[str], source: object
+    ) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """The month and the item of each copy; one that could not be read is never taken for an absent one."""
+        wanted = [
+            {"_index": index_of(month), "_id": image_id, "_source": source}
+            for month in months
+            for image_id in image_ids
+        ]
+        if not wanted:
+            return
+        answer = self._connection.ask(lambda client: client.mget(docs=wanted))
+        for item in answer["docs"]:
+            if "error" in item:
+                if item["error"]["type"] == "index_not_found_exception":
+                    continue
+                raise StoreUnavailableError(f"Elasticsearch could not read {item['_index']}: {item['error']['reason']}")
+            if item["found"]:
+                yield str(month_of_index(item["_index"])), item
+
+    def _send(
+        self,
+        request: Sequence[_Action],
+        answers: list[PutOutcome | RejectedError | None],
+        overloaded: list[tuple[_Action, StoreUnavailableError]],
+    ) -> None:
+        lines: Any = [line for action in request for line in action.lines]
+        try:
+            answer = self._connection.ask(
+                lambda client: client.bulk(operations=lines, filter_path=["items.*.status", "items.*.error"])
+            )
+        except RefusalError as error:
+            if not error.too_large:
+                raise
+            self._send_smaller(request, error, answers, overloaded)
+            return
+        for action, item in zip(request, answer["items"], strict=True):
+            outcome = _outcome(item["index"])
+            if isinstance(outcome, StoreUnavailableError):
+                overloaded.append((action, outcome))
+            else:
+                answers[action.place] = outcome
+
+    def _send_smaller(
+        self,
+        request: Sequence[_Action],
+        error: RefusalError,
+        answers: list[PutOutcome | RejectedError | None],
+        overloaded: list[tuple[_Action, StoreUnavailableError]],
+    ) -> None:
+        """Halve a request that was too large for the server, down to the document that is too large by itself."""
+        if len(request) == 1:
+            answers[request[0].place] = RejectedError(RejectionReason.DOCUMENT_REFUSED, str(error))
+            return
+        middle = len(request) // 2
+        self._send(request[:middle], answers, overloaded)
+        self._send(request[middle:], answers, overloaded)
+
+
+def _lines(put: Put) -> tuple[bytes, bytes]:
+    """A put as the two lines of a bulk request; ValueError where the document can't be written as JSON."""
+    document = put.document
+    action = {
+        "_index": index_of(put.month),
+        "_id": document.image_id,
+        "version": document.version,
+        "version_type": "external_gte" if put.over_equal else "external",
+    }
+    return json.dumps({"index": action}, ensure_ascii=False).encode(), to_source(document)
+
+
+def _requests(actions: Sequence[_Action]) -> Iterator[list[_Action]]:
+    """Split into runs of at most BULK_BYTES_MAX, or of one action."""
+    request: list[_Action] = []
+    size_bytes = 0
+    for action in actions:
+        if request and size_bytes + action.size_bytes > BULK_BYTES_MAX:
+            yield request
+            request, size_bytes = [], 0
+        request.append(action)
+        size_bytes += action.size_bytes
+    if request:
+        yield request
+
+
+def _outcome(item: Mapping[str, Any]) -> PutOutcome | RejectedError | StoreUnavailableError:
+    status = item["status"]
+    if "error" not in item:
+        return PutOutcome.STORED
+    if status == _CONFLICT:
+        return PutOutcome.CONFLICT
+    error_type, reason = item["error"]["type"], str(item["error"].get("reason"))
+    if status == _NOT_FOUND:
+        return PutOutcome.MONTH_MISSING
+    return unavailable_for(status, error_type, reason) or RejectedError(RejectionReason.DOCUMENT_REFUSED, reason)
