@@ -17,7 +17,6 @@ import signal
 import socket
 import struct
 import sys
-import warnings
 from io import BufferedRWPair
 
 from PIL import Image
@@ -55,8 +54,6 @@ def _confine(limits: DecodeLimits) -> None:
     _limit(resource.RLIMIT_FSIZE, 0)
     _limit(resource.RLIMIT_CORE, 0)
     Image.MAX_IMAGE_PIXELS = limits.pixels_max
-    warnings.simplefilter("ignore")
-    warnings.simplefilter("error", Image.DecompressionBombWarning)
     # Until here an error should be seen; from here on the parsers' libraries have nothing to say to a person.
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stderr.fileno())

@@ -6,6 +6,7 @@ a child starts in a tenth of a second.
 
 import io
 import math
+import warnings
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -116,6 +117,7 @@ def decode(content: bytes, limits: DecodeLimits, *, thumbnail: bool, crop: Crop 
     square with a bilinear (antialiased) filter. Of an animated picture the first frame is taken: it shows the product,
     and refusing it would lose an item for a decoration. The thumbnail (WebP, longest side 256, never enlarged) shows
     the whole picture and carries no metadata. PictureRefusedError where the picture breaks a limit or is damaged.
+    For one thread of a process only: it changes what becomes of warnings for a while.
     """
     if len(content) > limits.bytes_max:
         raise PictureRefusedError(Refusal.BYTES)
@@ -123,7 +125,10 @@ def decode(content: bytes, limits: DecodeLimits, *, thumbnail: bool, crop: Crop 
     if file_format is None:
         raise PictureRefusedError(Refusal.FORMAT)
     try:
-        return _decode(content, file_format, limits, thumbnail, crop)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of odd metadata, which is of no use here.
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            return _decode(content, file_format, limits, thumbnail, crop)
     except PictureRefusedError:
         raise
     except MemoryError as error:

@@ -287,7 +287,7 @@ def test_the_deadline_covers_redirects_together(host: ImageHost) -> None:
 
     error = refused(host.script("/", late), replace(LIMITS, seconds=0.4, redirects_max=10))
     assert "too long" in str(error)
-    assert len(host.requests) == 2
+    assert len(host.requests) <= 2
 
 
 def test_a_host_that_does_not_finish_connecting_is_given_up_on_early() -> None:
