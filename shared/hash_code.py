@@ -1,8 +1,8 @@
 """Hash codes: packing, hexadecimal, subcodes and the plain definition of Hamming distance.
 
-A hash code of `bits` bits is `bytes` of length bits / 8, most significant bit first (as `numpy.packbits` makes it). Many
-codes are one uint8 array of shape (count, bits / 8). `hamming_distances` is the brute-force truth that every search
-strategy is tested against.
+A hash code of `bits` bits is `bytes` of length bits / 8, most significant bit first (as `numpy.packbits` makes it).
+Many codes are one uint8 array of shape (count, bits / 8). `hamming_distances` is the brute-force truth that every
+search strategy is tested against.
 """
 
 import numpy as np
@@ -47,7 +47,8 @@ def subcodes(code: bytes) -> NDArray[np.uint16]:
 def hamming_distances(code: bytes, codes: NDArray[np.uint8]) -> NDArray[np.int64]:
     """Count the differing bits between `code` and each row of `codes` (count, bits / 8); shape (count,)."""
     query = np.frombuffer(code, dtype=np.uint8)
-    return np.bitwise_count(codes ^ query).sum(axis=1, dtype=np.int64)
+    distances: NDArray[np.int64] = np.bitwise_count(codes ^ query).sum(axis=1, dtype=np.int64)
+    return distances
 
 
 def similarity(distance: int, bits: int) -> float:

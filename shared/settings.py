@@ -66,7 +66,11 @@ class Settings(BaseSettings):
     )
     device: str = Field("auto", description="Device of VGG16: auto (CUDA where there is one), cpu, cuda, cuda:1.")
     batch_size: int = Field(
-        0, ge=0, le=4096, description="Pictures embedded at once; 0: 8 on a CPU, 256 on a GPU. Equal in both processes."
+        0,
+        ge=0,
+        le=4096,
+        description="Pictures embedded at once; 0: what suits the network (VGG16: 8 on a CPU, 256 on a GPU). Equal in "
+        "both processes.",
     )
     threads: int = Field(0, ge=0, le=1024, description="Threads of the network on a CPU; 0: one for each core.")
 

@@ -1,0 +1,139 @@
+"""The encoder: preprocessing + embedder + binarizer as one object with one id, used by both processes.
+
+Its id carries a digest of all that decides a bit (the device aside), stands in every document and reply, and is safe in
+URLs and as a field's name. It is fitted once, kept in the store without the weights, and opened from there with the
+weights that the local settings name, if they are the right ones.
+"""
+
+import hashlib
+import io
+import json
+import re
+import zipfile
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.encoding.binarizer import Binarizer, fit_binarizer
+from shared.encoding.embedder import Embedder, EmbedderSpec
+from shared.encoding.opening import open_embedder
+from shared.errors import ConfigurationError
+from shared.settings import Settings
+from shared.store import StoredEncoder
+
+_DIGEST_CHARACTERS = 12
+_NAME_CHARACTERS_MAX = 48
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Encoder:
+    """Turns decoded pictures into hash codes. Not thread-safe: one thread at a time."""
+
+    embedder: Embedder
+    binarizer: Binarizer
+    encoder_id: str
+    """Of [a-z0-9-] only, for instance `vgg16-fc7-itq-256-1a2b3c4d5e6f`."""
+
+    @classmethod
+    def of(cls, embedder: Embedder, binarizer: Binarizer) -> "Encoder":
+        """Join the two; the id follows from them."""
+        return cls(embedder, binarizer, _encoder_id(embedder.spec, binarizer))
+
+    @property
+    def bits(self) -> int:
+        """The length of its codes."""
+        return self.binarizer.bits
+
+    def encode(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """Encode pictures (count, 224, 224, 3) RGB uint8, any count from 1.
+
+        Gives codes (count, bits / 8), and for each row whether its embedding was finite; the code of a row that was not
+        means nothing.
+        """
+        rows, finite = _unit_rows(self.embedder.embed(pixels))
+        return self.binarizer.encode(rows), finite
+
+    def to_stored(self) -> StoredEncoder:
+        """What the store keeps: all but the weights. Read by `load_encoder`."""
+        stream = io.BytesIO()
+        np.savez(
+            stream,
+            spec=np.frombuffer(json.dumps(asdict(self.embedder.spec)).encode(), np.uint8),
+            binarizer=np.frombuffer(self.binarizer.to_bytes(), np.uint8),
+        )
+        return StoredEncoder(self.encoder_id, self.bits, stream.getvalue())
+
+
+def fit_encoder(
+    embedder: Embedder, embeddings: NDArray[np.float32], bits: int, kind: str, seed: int
+) -> tuple[Encoder, tuple[str, ...]]:
+    """An encoder with a binarizer fitted on its embedder's output (count, dimensions), and warnings for a person.
+
+    Rows that are not finite are left out. Deterministic for the same rows in the same order. Raises ConfigurationError
+    where no row is left, or where the kind of binarizer can't give so many bits.
+    """
+    rows, finite = _unit_rows(embeddings)
+    if not finite.any():
+        raise ConfigurationError("no picture has a finite embedding, so no encoder can be fitted")
+    binarizer, warnings = fit_binarizer(rows[finite], bits, kind, seed)
+    if not finite.all():
+        warnings = (f"{np.count_nonzero(~finite)} pictures were left out: their embeddings are not finite", *warnings)
+    return Encoder.of(embedder, binarizer), warnings
+
+
+def load_encoder(stored: StoredEncoder, settings: Settings) -> Encoder:
+    """Open a stored encoder with the weights that the settings name.
+
+    Its number format is the stored one. Raises ConfigurationError where the settings name another embedder, or other
+    weights (both digests are in the text), and all that `open_embedder` raises.
+    """
+    spec, binarizer = _read(stored)
+    _refuse_other_embedder(spec, settings)
+    embedder = open_embedder(settings, spec)
+    if (given := replace(embedder.spec, name=spec.name)) != spec:
+        raise ConfigurationError(
+            f"the encoder {stored.encoder_id} was fitted with {asdict(spec)}, but the settings give {asdict(given)}"
+        )
+    return Encoder(embedder, binarizer, stored.encoder_id)
+
+
+def _read(stored: StoredEncoder) -> tuple[EmbedderSpec, Binarizer]:
+    try:
+        with np.load(io.BytesIO(stored.blob), allow_pickle=False) as arrays:
+            spec = EmbedderSpec(**json.loads(arrays["spec"].tobytes()))
+            binarizer = Binarizer.from_bytes(arrays["binarizer"].tobytes())
+    except (ValueError, TypeError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise ConfigurationError(f"the stored encoder {stored.encoder_id} can't be read: {error}") from error
+    if (actual := _encoder_id(spec, binarizer)) != stored.encoder_id:
+        raise ConfigurationError(f"the stored encoder {stored.encoder_id} is damaged: its content is that of {actual}")
+    return spec, binarizer
+
+
+def _refuse_other_embedder(spec: EmbedderSpec, settings: Settings) -> None:
+    """Before anything large is opened. An ONNX file may have another name: its digest decides."""
+    family, _, rest = settings.embedder.partition(":")
+    layer = rest.partition("#")[2] if family == "onnx" else rest
+    stored_family = spec.name.partition(":")[0]
+    named_layer = layer or ("fc7" if family == "vgg16" else spec.layer)
+    if family != stored_family or named_layer != spec.layer:
+        raise ConfigurationError(
+            f"CATALOGUE_EMBEDDER: {settings.embedder!r} is named, but the active encoder was fitted with {spec.name} "
+            f"(layer {spec.layer})"
+        )
+
+
+def _unit_rows(embeddings: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Rows divided by their L2 norms, and which of them are finite; the others, and rows of zeros, are zeros."""
+    finite: NDArray[np.bool_] = np.logical_and.reduce(np.isfinite(embeddings), axis=1)
+    rows = np.where(finite[:, None], embeddings, 0).astype(np.float64)
+    norms = np.sqrt((rows * rows).sum(axis=1, keepdims=True))
+    return rows / np.where(norms > 0, norms, 1), finite
+
+
+def _encoder_id(spec: EmbedderSpec, binarizer: Binarizer) -> str:
+    ingredients = json.dumps({**asdict(spec), "binarizer": binarizer.digest}, sort_keys=True)
+    digest = hashlib.sha256(ingredients.encode()).hexdigest()[:_DIGEST_CHARACTERS]
+    words = spec.name.removesuffix(".onnx"), spec.layer
+    name = re.sub(r"[^a-z0-9]+", "-", "-".join(words).lower())[:_NAME_CHARACTERS_MAX].strip("-")
+    return f"{name}-{binarizer.kind}-{binarizer.bits}-{digest}"
