@@ -1,0 +1,48 @@
+# The only door: everything that is done with this project starts here. `make` lists what there is.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+SOURCES := shared indexer searcher deploy tests
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check bench up down
+
+help: ## List what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(INSTALLED) ## Make .venv and install the project with every extra
+
+# Done again only when pyproject.toml changes: the project itself is installed in place.
+$(INSTALLED): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one: make PYTHON=python3.12 …")'
+	@echo "Installing into $(VENV); the first time takes some minutes."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --editable '.[onnx,test]'
+	@touch $@
+
+demo: install ## Index a drawn catalogue and serve the page; IMAGES=DIR: your pictures; DEMO_SECONDS=N: stop by itself
+	@$(BIN)/python deploy/demo.py
+
+check: install ## Format, lint and types, in seconds
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy $(SOURCES)
+
+test: check ## The same, and all tests (ARGS=… for pytest); real servers need a Docker engine
+	$(BIN)/pytest $(ARGS)
+
+bench: install ## Measure speed, each against a peer or a limit of the machine in the same run (half an hour)
+	@for script in forward end_to_end freshness query; do \
+		echo "== $$script"; $(BIN)/python deploy/bench/$$script.py || exit; done
+
+up: .env ## Kafka, Elasticsearch, indexer, searcher and Prometheus in containers
+	docker compose up --build --detach
+	@echo "Page http://127.0.0.1:8080, Kafka 127.0.0.1:9092, Elasticsearch 127.0.0.1:9200, Prometheus 127.0.0.1:9090."
+	@echo "Next: indexer produce --demo 300"
+
+down: ## Stop the containers; their volumes stay
+	docker compose down
+
+.env:
+	cp .env.example $@
