@@ -1,4 +1,4 @@
-"""The files around the processes agree with each other and with the code; the runbook tells how to try what they start."""
+"""The files around the processes agree with each other and with the code; what they start, the runbook tells to try."""
 
 import re
 from pathlib import Path
