@@ -1,8 +1,8 @@
 """Fitting an encoder: a deterministic sample of the event source's pictures, embedded, and a binarizer fitted on them.
 
-No consumer position is read or moved. The sample is the N image ids whose digests are smallest: the same events give the
-same sample whatever their order or partition, and every image has the same chance. Embeddings are sorted by image id
-before the fit, because the fit depends on the order of its rows.
+No consumer position is read or moved. The sample is the N image ids whose digests are smallest: the same events give
+the same sample whatever their order or partition, and every image has the same chance. Embeddings are sorted by image
+id before the fit, because the fit depends on the order of its rows.
 """
 
 import asyncio
@@ -58,20 +58,16 @@ class SamplerParts:
     model_thread: Executor
 
 
-async def draw_sample(
-    parts: SamplerParts, settings: Settings, size: int, progress: Callable[[int, int], None]
-) -> Sample:
+async def draw_sample(parts: SamplerParts, settings: Settings, size: int, progress: Callable[[int], None]) -> Sample:
     """Embed the pictures of up to `size` images; waits for events where there are none.
 
-    `progress` is told how many pictures are done, of how many.
+    `progress` is told the number of pictures in each part that is done.
     """
     wanted = await _settled_choice(parts, settings, size)
     embeddings: dict[str, NDArray[np.float32]] = {}
-    done = 0
     async for events in _events_at(parts, settings, wanted):
         embeddings |= await _embed(parts, events)
-        done += len(events)
-        progress(done, len(wanted))
+        progress(len(events))
     image_ids = sorted(embeddings)
     rows = np.stack([embeddings[image_id] for image_id in image_ids]) if image_ids else np.empty((0, 0), np.float32)
     return Sample(image_ids, rows)
@@ -134,7 +130,7 @@ async def _embed(parts: SamplerParts, events: list[CatalogueEvent]) -> dict[str,
         return {}
     pixels = np.stack([image.pixels for _, image in usable])
     rows = await asyncio.get_running_loop().run_in_executor(parts.model_thread, parts.embedder.embed, pixels)
-    finite = np.isfinite(rows).all(axis=1)
+    finite: NDArray[np.bool_] = np.logical_and.reduce(np.isfinite(rows), axis=1)
     return {event.image_id: row for (event, _), row, ok in zip(usable, rows, finite, strict=True) if ok}
 
 

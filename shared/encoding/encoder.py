@@ -45,6 +45,11 @@ class Encoder:
         """The length of its codes."""
         return self.binarizer.bits
 
+    @property
+    def batch_size(self) -> int:
+        """How many pictures its embedder computes at once."""
+        return self.embedder.batch_size
+
     def encode(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """Encode pictures (count, 224, 224, 3) RGB uint8, any count from 1.
 

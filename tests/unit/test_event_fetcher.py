@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from indexer.event_fetcher import EventFetcher
 from shared.errors import RejectedError, RejectionReason
-from shared.images.event_fetcher import EventFetcher
 from shared.images.fetcher import Fetcher
 from tests.image_host import ImageHost
 from tests.unit.test_fetcher import LIMITS

@@ -1,6 +1,6 @@
 """Picture bytes behind the URLs of catalogue events: from the web, or from a file under an allowed root.
 
-Only the indexer makes an `EventFetcher`. The searcher has a `Fetcher`, which knows no files, so no query can read one.
+The searcher has a `Fetcher`, which knows no files, and it can't import this module: no query can read a file.
 """
 
 import asyncio
