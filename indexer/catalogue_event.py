@@ -49,7 +49,7 @@ class Resolved:
 
 @dataclass(frozen=True, slots=True)
 class CatalogueEvent:
-    """A new, updated or deleted image. `image_url` and `image_bytes` are both None in a delete, else one of them is set."""
+    """A new, updated or deleted image: `image_url` and `image_bytes` are both None in a delete, else one is set."""
 
     image_id: str
     resolved: Resolved
@@ -85,10 +85,30 @@ def parse(record: Record, now: datetime, event_bytes_max: int) -> CatalogueEvent
         raise RejectedError(
             RejectionReason.EVENT_FROM_THE_FUTURE, "event_time is more than a day ahead of the worker's clock"
         )
-    if value is None or value.get("deleted") is True:
+    if value is None or _deleted(value):
         return CatalogueEvent(image_id, resolved, image_id, None, None, {})
     url, content = _image(value)
     return CatalogueEvent(image_id, resolved, _item_id(value, image_id), url, content, _attributes(value))
+
+
+def image_id_leniently(record: Record) -> str | None:
+    """The image id of a record that `parse` rejected, where it can be told."""
+    try:
+        return _image_id(record.key, None if record.value is None else _json_object(record.value))
+    except RejectedError:
+        return None
+
+
+def carried(headers: Headers) -> Resolved | None:
+    """What `Resolved.headers` wrote, None where it is not there; RejectedError where it makes no sense."""
+    found = dict(headers)
+    if VERSION_HEADER not in found:
+        return None
+    return Resolved(
+        _header_number(found, VERSION_HEADER),
+        bool(_header_number(found, VERSION_EXPLICIT_HEADER)),
+        _header_number(found, EVENT_TIME_HEADER),
+    )
 
 
 def resolve_leniently(record: Record) -> Resolved | None:
@@ -147,9 +167,9 @@ def _utf8(text: str, name: str) -> bytes:
 
 
 def _resolve(record: Record, value: Mapping[str, Any] | None) -> Resolved:
-    carried = _carried(record.headers)
-    if carried is not None:
-        return carried
+    resolved = carried(record.headers)
+    if resolved is not None:
+        return resolved
     event_time_us = _event_time_us(record, value)
     version = None if value is None else value.get("version")
     if version is None:
@@ -159,22 +179,17 @@ def _resolve(record: Record, value: Mapping[str, Any] | None) -> Resolved:
     return Resolved(version, version_explicit=True, event_time_us=event_time_us)
 
 
-def _carried(headers: Headers) -> Resolved | None:
-    found = dict(headers)
-    if VERSION_HEADER not in found:
-        return None
-    try:
-        return Resolved(
-            int(found[VERSION_HEADER]), found[VERSION_EXPLICIT_HEADER] == b"1", int(found[EVENT_TIME_HEADER])
-        )
-    except (KeyError, ValueError) as error:
-        raise _invalid(f"the headers {VERSION_HEADER}, … do not fit together") from error
+def _header_number(headers: Mapping[str, bytes], name: str) -> int:
+    digits = headers.get(name, b"")
+    if not digits.isdigit() or len(digits) > len(str(VERSION_MAX)) or int(digits) > VERSION_MAX:
+        raise _invalid(f"the header {name} is missing or not a number from 0 to 2**63 - 1")
+    return int(digits)
 
 
 def _event_time_us(record: Record, value: Mapping[str, Any] | None) -> int:
     text = None if value is None else value.get("event_time")
     if text is None:
-        if record.timestamp_ms is None:
+        if record.timestamp_ms is None or record.timestamp_ms < 0:
             raise _invalid("event_time is missing")
         return record.timestamp_ms * 1000
     if not isinstance(text, str):
@@ -192,6 +207,13 @@ def _event_time_us(record: Record, value: Mapping[str, Any] | None) -> int:
     if microseconds < 0:
         raise _invalid("event_time lies before 1970")
     return microseconds
+
+
+def _deleted(value: Mapping[str, Any]) -> bool:
+    deleted = value.get("deleted")
+    if deleted is not None and not isinstance(deleted, bool):
+        raise _invalid("deleted is not a boolean")
+    return deleted is True
 
 
 def _image(value: Mapping[str, Any]) -> tuple[str | None, bytes | None]:
@@ -239,10 +261,10 @@ def _attribute(name: str, found: object) -> Scalar | list[Scalar]:
 
 def _scalar(name: str, found: object) -> Scalar:
     if isinstance(found, str):
-        _utf8(found, f"attribute {name!r}")
+        _utf8(found, f"attribute {name[:64]!r}")
         return found
     if isinstance(found, bool | int):
         return found
     if isinstance(found, float) and math.isfinite(found):
         return found
-    raise _invalid(f"attribute {name!r} is neither a scalar nor a list of scalars")
+    raise _invalid(f"attribute {name[:64]!r} is neither a scalar nor a list of scalars")

@@ -48,17 +48,18 @@ class NewRecord:
 @dataclass(frozen=True, slots=True)
 class Poll:
     """What one poll brought. Handle `lost` first: these partitions were taken away since the last poll, and what is
-    still in flight of them must not be committed any more; `records` may hold such a partition again, newly assigned."""
+    still in flight of them must not be committed any more. `records` may hold such a partition again, newly assigned.
+    """
 
     records: Sequence[Record]
     lost: frozenset[str] = frozenset()
 
 
 class LogReader(Protocol):
-    """A member of a group that reads a log from the group's committed position, or from the start where there is none."""
+    """A member of a group that reads a log from the group's committed position, or from the start without one."""
 
     def poll(self, records_max: int, timeout_seconds: float) -> Poll:
-        """Up to `records_max` next records, waiting at most so long for the first. 0 keeps the membership alive only."""
+        """Up to `records_max` next records, waiting at most so long for the first. 0 only keeps up the membership."""
 
     def commit(self, positions: Mapping[str, int]) -> None:
         """Make these the group's positions (next offset to read). Positions of partitions not held are left out.

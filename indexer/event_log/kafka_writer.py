@@ -1,0 +1,100 @@
+"""Appending to a Kafka topic, which is made where it is missing."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from indexer.event_log import NewRecord
+from indexer.event_log.kafka import (
+    ANSWER_MS,
+    UNKNOWN_TOPIC,
+    KafkaClients,
+    KafkaError,
+    TopicAlreadyExistsError,
+)
+from indexer.event_log.kafka_options import REQUEST_SECONDS, KafkaTopic
+from shared.errors import BadInputHaltError
+from shared.settings import Settings
+
+_DELIVERY_SECONDS = REQUEST_SECONDS + 5
+
+
+class KafkaWriter:
+    """Appends with an idempotent producer: what the client sends again by itself is written once."""
+
+    def __init__(self, topic: KafkaTopic, settings: Settings) -> None:
+        """Connects, and makes the topic where it is missing, at the first append."""
+        self._topic = topic
+        self._settings = settings
+        self._clients = KafkaClients(topic, settings)
+        self._producer: Any = None
+
+    def append(self, records: Sequence[NewRecord]) -> None:
+        """Append all; each goes to the partition that its key decides (without key: any)."""
+        if not records:
+            return
+        for record in records:
+            self._check_size(record)
+        with self._clients.errors():
+            try:
+                self._append(records)
+            except KafkaError:
+                self.close()
+                raise
+
+    def close(self) -> None:
+        """Close the connections."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            with suppress(KafkaError):
+                producer.close(timeout=ANSWER_MS / 1000)
+
+    def _append(self, records: Sequence[NewRecord]) -> None:
+        if self._producer is None:
+            self._make_topic()
+            self._producer = self._clients.producer(_DELIVERY_SECONDS)
+        sent = [
+            self._producer.send(
+                self._topic.name,
+                key=record.key,
+                value=record.value,
+                headers=list(record.headers),
+                timestamp_ms=record.timestamp_ms,
+            )
+            for record in records
+        ]
+        # All are waited for, also behind a failure: nothing may arrive after the caller has begun to repeat.
+        failures = [failure for future in sent if (failure := _failure_of(future)) is not None]
+        if failures:
+            raise failures[0]
+
+    def _make_topic(self) -> None:
+        admin = self._clients.admin()
+        try:
+            (described,) = admin.describe_topics([self._topic.name])
+            if described["error_code"] == UNKNOWN_TOPIC:
+                wanted = {
+                    "num_partitions": self._settings.kafka_partitions,
+                    "replication_factor": self._settings.kafka_replication,
+                    "configs": {"max.message.bytes": str(self._topic.message_bytes_max), **self._topic.configs},
+                }
+                with suppress(TopicAlreadyExistsError):
+                    admin.create_topics({self._topic.name: wanted}, wait_for_metadata=True)
+        finally:
+            admin.close()
+
+    def _check_size(self, record: NewRecord) -> None:
+        size = len(record.key or b"") + len(record.value or b"")
+        if size > self._topic.record_bytes_max:
+            raise BadInputHaltError(
+                f"topic {self._topic.name}: a record of {size} bytes is larger than the {self._topic.record_bytes_max} "
+                "that CATALOGUE_DEAD_LETTER_BYTES_MAX allows"
+            )
+
+
+def _failure_of(future: Any) -> KafkaError | None:
+    try:
+        future.get(timeout=_DELIVERY_SECONDS + REQUEST_SECONDS)
+    except KafkaError as error:
+        return error
+    return None
