@@ -14,6 +14,7 @@ Kinds that remove the mean have it folded into the thresholds: (x - mean) @ P > 
 import hashlib
 import io
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -88,7 +89,7 @@ class Binarizer:
                     arrays["projection"].astype(np.float64),
                     arrays["thresholds"].astype(np.float64),
                 )
-        except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+        except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise ConfigurationError(f"a stored binarizer can't be read: {error}") from error
 
 

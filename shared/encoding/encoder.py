@@ -32,13 +32,15 @@ class Encoder:
 
     embedder: Embedder
     binarizer: Binarizer
+    spec: EmbedderSpec
+    """The embedder's as it was when the encoder was fitted: an ONNX file may have another name since."""
     encoder_id: str
     """Of [a-z0-9-] only, for instance `vgg16-fc7-itq-256-1a2b3c4d5e6f`."""
 
     @classmethod
     def of(cls, embedder: Embedder, binarizer: Binarizer) -> "Encoder":
         """Join the two; the id follows from them."""
-        return cls(embedder, binarizer, _encoder_id(embedder.spec, binarizer))
+        return cls(embedder, binarizer, embedder.spec, _encoder_id(embedder.spec, binarizer))
 
     @property
     def bits(self) -> int:
@@ -64,7 +66,7 @@ class Encoder:
         stream = io.BytesIO()
         np.savez(
             stream,
-            spec=np.frombuffer(json.dumps(asdict(self.embedder.spec)).encode(), np.uint8),
+            spec=np.frombuffer(json.dumps(asdict(self.spec)).encode(), np.uint8),
             binarizer=np.frombuffer(self.binarizer.to_bytes(), np.uint8),
         )
         return StoredEncoder(self.encoder_id, self.bits, stream.getvalue())
@@ -100,7 +102,7 @@ def load_encoder(stored: StoredEncoder, settings: Settings) -> Encoder:
         raise ConfigurationError(
             f"the encoder {stored.encoder_id} was fitted with {asdict(spec)}, but the settings give {asdict(given)}"
         )
-    return Encoder(embedder, binarizer, stored.encoder_id)
+    return Encoder(embedder, binarizer, spec, stored.encoder_id)
 
 
 def _read(stored: StoredEncoder) -> tuple[EmbedderSpec, Binarizer]:

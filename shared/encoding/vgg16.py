@@ -215,7 +215,7 @@ def _weights(setting: str, wanted: Mapping[str, Tensor], stored: EmbedderSpec | 
     if setting.startswith("random:"):
         digest = hashlib.sha256(f"{setting} (He-uniform of PCG64's 16-bit words)".encode()).hexdigest()
         refuse_other_weights(source, digest, stored)
-        return _random_state(setting.removeprefix("random:"), wanted), digest
+        return random_state(setting.removeprefix("random:"), wanted), digest
     path = _imagenet_path() if setting == "imagenet" else Path(setting)
     digest = file_sha256(path)
     refuse_other_weights(source, digest, stored)
@@ -256,7 +256,7 @@ def _checked_state(path: Path, digest: str, wanted: Mapping[str, Tensor]) -> Sta
     return {name: state[name] for name in wanted}
 
 
-def _random_state(seed: str, wanted: Mapping[str, Tensor]) -> State:
+def random_state(seed: str, wanted: Mapping[str, Tensor]) -> State:
     """Uniform weights with He's variance (He et al., ICCV 2015), zero biases; the same on every machine.
 
     They are made of the generator's raw words, the one stream that NumPy promises never to change.
