@@ -21,10 +21,10 @@ def open_store(settings: Settings) -> Store:
         # Each client is imported only where it is used: the other's import takes time that a command line would feel.
         from shared.store.sqlite_store import SqliteStore  # noqa: PLC0415
 
-        return SqliteStore(_sqlite_path(settings.store_url, rest))
+        return SqliteStore(_sqlite_path(rest))
     if scheme in _SCHEMES:
         return _open_elasticsearch(settings, _SCHEMES[scheme], rest)
-    raise _wrong(settings.store_url, "a store is sqlite:, elasticsearch:// or elasticsearchs://")
+    raise _wrong("a store is sqlite:///path, elasticsearch://host:9200 or elasticsearchs://host:9200")
 
 
 def _open_elasticsearch(settings: Settings, scheme: str, rest: str) -> Store:
@@ -33,7 +33,7 @@ def _open_elasticsearch(settings: Settings, scheme: str, rest: str) -> Store:
 
     api_key = settings.elasticsearch_api_key
     connection = Connection(
-        _elasticsearch_urls(settings.store_url, scheme, rest),
+        _elasticsearch_urls(scheme, rest),
         api_key=None if api_key is None else api_key.get_secret_value(),
         ca_file=settings.elasticsearch_ca_file,
         seconds=settings.elasticsearch_seconds,
@@ -41,41 +41,40 @@ def _open_elasticsearch(settings: Settings, scheme: str, rest: str) -> Store:
     return ElasticsearchStore(connection, settings.elasticsearch_replicas)
 
 
-def _sqlite_path(url: str, rest: str) -> Path:
+def _sqlite_path(rest: str) -> Path:
     if rest.startswith("//"):
         if not rest.startswith("///"):
-            raise _wrong(
-                url, "an absolute path has three slashes, sqlite:///path, and a relative one none, sqlite:path"
-            )
+            raise _wrong("an absolute path has three slashes, sqlite:///path, a relative one none, sqlite:path")
         rest = rest[2:]
     path = unquote(rest)
     if not path or path.endswith("/") or "\0" in path:
-        raise _wrong(url, "it names no file")
+        raise _wrong("it names no file")
     return Path(path)
 
 
-def _elasticsearch_urls(url: str, scheme: str, rest: str) -> list[str]:
+def _elasticsearch_urls(scheme: str, rest: str) -> list[str]:
     hosts = rest.removeprefix("//").rstrip("/").split(",")
     if not rest.startswith("//") or not all(hosts):
-        raise _wrong(url, "it names no host")
-    return [_node_url(url, scheme, host.strip()) for host in hosts]
+        raise _wrong("it names no host")
+    return [_node_url(scheme, host.strip()) for host in hosts]
 
 
-def _node_url(url: str, scheme: str, host: str) -> str:
+def _node_url(scheme: str, host: str) -> str:
     try:
         parts = urlsplit(f"{scheme}://{host}")
         port = parts.port or _PORT
     except ValueError as error:
-        raise _wrong(url, str(error)) from error
+        raise _wrong(str(error)) from error
     if parts.username is not None or parts.password is not None:
         raise ConfigurationError(
             "CATALOGUE_STORE_URL: credentials go into CATALOGUE_ELASTICSEARCH_API_KEY, not the URL"
         )
     if not parts.hostname or parts.path or parts.query or parts.fragment:
-        raise _wrong(url, "it is made of hosts and ports alone: elasticsearch://host:9200,host:9200")
+        raise _wrong("it is made of hosts and ports alone: elasticsearch://host:9200,host:9200")
     name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{scheme}://{name}:{port}"
 
 
-def _wrong(url: str, why: str) -> ConfigurationError:
-    return ConfigurationError(f"CATALOGUE_STORE_URL: {url!r}: {why}")
+def _wrong(why: str) -> ConfigurationError:
+    # Without the URL itself: it may hold a password that belongs elsewhere.
+    return ConfigurationError(f"CATALOGUE_STORE_URL: {why}")

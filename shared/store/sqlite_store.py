@@ -2,39 +2,22 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from shared.document import Document, Kind, attribute_terms, attribute_words
-from shared.errors import ConfigurationError, QueryInvalidError, RejectedError, RejectionReason
+from shared.document import Document
+from shared.errors import ConfigurationError, QueryInvalidError, RejectedError
 from shared.hash_code import hamming_distances
 from shared.rolling_window import is_droppable, month_of
 from shared.store import Neighbour, Neighbours, PageCursor, Restriction, StoredEncoder, WriteOutcome
 from shared.store.sqlite import Connection, Database
+from shared.store.sqlite_rows import COLUMNS, NUMBER_BYTES, codes_of, document_of, prepare, remove_rows, write_rows
 
-_NUMBER_BYTES = 8
 # Rows removed in one transaction, so that a large month does not keep another writer waiting past its patience.
 _DROP_ROWS = 5000
-_COLUMNS = (
-    "number, image_id, kind, version, version_explicit, event_time_ms, indexed_at_ms, item_id, image_url, attributes, "
-    "content_sha256"
-)
-_UPSERT = """
-INSERT INTO documents (image_id, kind, version, version_explicit, event_time_ms, indexed_at_ms, item_id, image_url,
-                       attributes, content_sha256, month)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (image_id) DO UPDATE SET
-    kind = excluded.kind, version = excluded.version, version_explicit = excluded.version_explicit,
-    event_time_ms = excluded.event_time_ms, indexed_at_ms = excluded.indexed_at_ms, item_id = excluded.item_id,
-    image_url = excluded.image_url, attributes = excluded.attributes, content_sha256 = excluded.content_sha256,
-    month = excluded.month
-WHERE excluded.version > documents.version
-RETURNING number
-"""
 
 
 class SqliteStore:
@@ -69,10 +52,10 @@ class SqliteStore:
 
     def write(self, documents: Sequence[Document], now: datetime) -> Sequence[WriteOutcome | RejectedError]:
         month = month_of(now)
-        prepared = [_prepare(document, month) for document in documents]
+        prepared = [prepare(document, month) for document in documents]
         with self._database.writing() as connection:
             connection.execute("INSERT OR IGNORE INTO months VALUES (?)", (month,))
-            return [one if isinstance(one, RejectedError) else _write(connection, one) for one in prepared]
+            return [one if isinstance(one, RejectedError) else write_rows(connection, one) for one in prepared]
 
     def drop_expired(self, now: datetime, window_months: int) -> Sequence[str]:
         with self._database.reading() as connection:
@@ -89,9 +72,9 @@ class SqliteStore:
         found: dict[str, Document] = {}
         with self._database.reading() as connection:
             for image_id in image_ids:
-                row = connection.execute(f"SELECT {_COLUMNS} FROM documents WHERE image_id = ?", (image_id,)).fetchone()
+                row = connection.execute(f"SELECT {COLUMNS} FROM documents WHERE image_id = ?", (image_id,)).fetchone()
                 if row is not None:
-                    found[image_id] = _document(row, _codes(connection, row[0]))
+                    found[image_id] = document_of(row, codes_of(connection, row[0]))
         return found
 
     def thumbnail(self, image_id: str) -> bytes | None:
@@ -127,10 +110,10 @@ class SqliteStore:
             near = _near(entries, code, count, radius)
             image_ids = _image_ids(connection, list(near))
             nearest = sorted((distance, image_ids[document], document) for document, distance in near.items())[:count]
-            question = f"SELECT {_COLUMNS} FROM documents WHERE number = ?"
+            question = f"SELECT {COLUMNS} FROM documents WHERE number = ?"
             return Neighbours(
                 [
-                    Neighbour(distance, _document(connection.execute(question, (document,)).fetchone(), {}))
+                    Neighbour(distance, document_of(connection.execute(question, (document,)).fetchone(), {}))
                     for distance, _, document in nearest
                 ]
             )
@@ -143,15 +126,15 @@ class SqliteStore:
             where += " AND number IN (SELECT document FROM words WHERE word >= ? AND word < ?)"
             values += [word, word + chr(0x10FFFF)]
         if after is not None:
-            where += " AND (event_time_ms, '') <= (?, '') AND (event_time_ms < ? OR image_id > ?)"
+            where += " AND event_time_ms <= ? AND (event_time_ms < ? OR image_id > ?)"
             values += [after.event_time_ms, after.event_time_ms, after.image_id]
         with self._database.reading() as connection:
             rows = connection.execute(
-                f"SELECT {_COLUMNS} FROM documents WHERE kind = 'image' AND {where} "
+                f"SELECT {COLUMNS} FROM documents WHERE kind = 'image' AND {where} "
                 "ORDER BY event_time_ms DESC, image_id LIMIT ?",
                 (*values, count),
             )
-            return [_document(row, {}) for row in rows]
+            return [document_of(row, {}) for row in rows]
 
     def visible_count(self, restriction: Restriction) -> int:
         where, values = _conditions("documents", "number", restriction)
@@ -172,80 +155,11 @@ class SqliteStore:
             rows = connection.execute("SELECT number FROM documents WHERE month = ? LIMIT ?", (month, _DROP_ROWS))
             numbers = [number for (number,) in rows]
             for number in numbers:
-                _remove_details(connection, number)
+                remove_rows(connection, number)
                 connection.execute("DELETE FROM documents WHERE number = ?", (number,))
             if not numbers:
                 connection.execute("DELETE FROM months WHERE month = ?", (month,))
             return bool(numbers)
-
-
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """A document as rows, made before the transaction begins."""
-
-    row: tuple[Any, ...]
-    event_time_ms: int
-    codes: Mapping[str, bytes]
-    terms: Sequence[str]
-    words: Sequence[str]
-    thumbnail: bytes | None
-
-
-def _prepare(document: Document, month: str) -> _Prepared | RejectedError:
-    live = document if document.live else Document("", document.kind, 0, False, 0)
-    try:
-        terms, words = attribute_terms(live.attributes), attribute_words(live.attributes)
-        attributes = json.dumps(dict(live.attributes), ensure_ascii=False, allow_nan=False)
-        "".join([document.image_id, live.item_id, live.image_url or "", attributes]).encode()
-    except ValueError as error:
-        return RejectedError(RejectionReason.DOCUMENT_REFUSED, f"not writable as JSON: {error}")
-    row = (
-        document.image_id,
-        document.kind.value,
-        document.version,
-        document.version_explicit,
-        document.event_time_ms,
-        live.indexed_at_ms,
-        live.item_id,
-        live.image_url,
-        attributes,
-        live.content_sha256,
-        month,
-    )
-    return _Prepared(row, document.event_time_ms, live.codes, terms, words, live.thumbnail)
-
-
-def _write(connection: Connection, prepared: _Prepared) -> WriteOutcome:
-    written = connection.execute(_UPSERT, prepared.row).fetchone()
-    if written is None:
-        return WriteOutcome.SUPERSEDED
-    number: int = written[0]
-    _remove_details(connection, number)
-    connection.executemany("INSERT INTO terms VALUES (?, ?)", ((term, number) for term in prepared.terms))
-    connection.executemany("INSERT INTO words VALUES (?, ?)", ((word, number) for word in prepared.words))
-    for encoder_id, code in prepared.codes.items():
-        entry = number.to_bytes(_NUMBER_BYTES, "big") + code
-        encoder = _encoder_number(connection, encoder_id, len(code) * 8)
-        connection.execute("INSERT INTO codes VALUES (?, ?, ?, ?)", (encoder, number, prepared.event_time_ms, entry))
-    if prepared.thumbnail is not None:
-        connection.execute("INSERT INTO thumbnails VALUES (?, ?)", (number, prepared.thumbnail))
-    return WriteOutcome.WRITTEN
-
-
-def _remove_details(connection: Connection, number: int) -> None:
-    for table in ("terms", "words", "thumbnails"):
-        connection.execute(f"DELETE FROM {table} WHERE document = ?", (number,))
-    connection.execute("DELETE FROM codes WHERE encoder IN (SELECT number FROM encoders) AND document = ?", (number,))
-
-
-def _encoder_number(connection: Connection, encoder_id: str, bits: int) -> int:
-    connection.execute("INSERT OR IGNORE INTO encoders (encoder_id, bits) VALUES (?, ?)", (encoder_id, bits))
-    number, known_bits = connection.execute(
-        "SELECT number, bits FROM encoders WHERE encoder_id = ?", (encoder_id,)
-    ).fetchone()
-    if known_bits != bits:
-        raise ConfigurationError(f"codes of {encoder_id} have {known_bits} bits in this store, not {bits}")
-    return int(number)
 
 
 def _conditions(table: str, number_column: str, restriction: Restriction) -> tuple[str, list[Any]]:
@@ -267,7 +181,7 @@ def _conditions(table: str, number_column: str, restriction: Restriction) -> tup
 
 def _near(entries: bytes, code: bytes, count: int, radius: int | None) -> dict[int, int]:
     """Distance by document number of the `count` nearest entries and of all that tie with the last of them."""
-    layout = np.dtype([("document", ">i8"), ("code", np.uint8, (len(code),))])
+    layout = np.dtype([("document", f">i{NUMBER_BYTES}"), ("code", np.uint8, (len(code),))])
     table = np.frombuffer(entries, dtype=layout)
     distances = hamming_distances(code, np.ascontiguousarray(table["code"]))
     bound = len(code) * 8 if radius is None else radius
@@ -283,28 +197,3 @@ def _image_ids(connection: Connection, numbers: Sequence[int]) -> dict[int, str]
         (json.dumps(numbers),),
     )
     return dict(rows.fetchall())
-
-
-def _codes(connection: Connection, number: int) -> dict[str, bytes]:
-    rows = connection.execute(
-        "SELECT encoder_id, entry FROM encoders JOIN codes ON codes.encoder = encoders.number WHERE document = ?",
-        (number,),
-    )
-    return {encoder_id: entry[_NUMBER_BYTES:] for encoder_id, entry in rows}
-
-
-def _document(row: Sequence[Any], codes: Mapping[str, bytes]) -> Document:
-    _, image_id, kind, version, explicit, event_time_ms, indexed_at_ms, item_id, image_url, attributes, sha256 = row
-    return Document(
-        image_id=image_id,
-        kind=Kind(kind),
-        version=version,
-        version_explicit=bool(explicit),
-        event_time_ms=event_time_ms,
-        indexed_at_ms=indexed_at_ms,
-        item_id=item_id,
-        image_url=image_url,
-        attributes=json.loads(attributes),
-        content_sha256=sha256,
-        codes=codes,
-    )
