@@ -53,6 +53,7 @@ class KafkaScanner:
         starts, ends = starts_of(consumer, partitions), ends_of(consumer, partitions)
         unread = {partition for partition in partitions if starts[partition] < ends[partition]}
         consumer.assign(sorted(unread))
+        consumer.resume(*unread)  # An earlier scan paused them, which outlives a new assignment.
         for partition in unread:
             consumer.seek(partition, starts[partition])
         while unread:
