@@ -71,6 +71,8 @@ class RejectedError(CatalogueError):
     final only when its retries are used up.
     """
 
+    exit_code = EXIT_BAD_INPUT
+
     def __init__(self, reason: RejectionReason, detail: str, *, retriable: bool = False) -> None:
         super().__init__(detail)
         self.reason = reason
@@ -80,6 +82,10 @@ class RejectedError(CatalogueError):
 class QueryInvalidError(CatalogueError):
     """The query's own words do not make sense (bits of a code, a seed with two sources, a negative radius)."""
 
+    exit_code = EXIT_CONFIGURATION
+
 
 class ImageNotVisibleError(CatalogueError):
     """No visible image has the asked id: never indexed, deleted, or out of the window."""
+
+    exit_code = EXIT_BAD_INPUT

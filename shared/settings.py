@@ -140,6 +140,9 @@ class Settings(BaseSettings):
         16 * MEBIBYTE, ge=1024, le=256 * MEBIBYTE, description="Largest request body, in bytes."
     )
     search_seconds: float = Field(10.0, gt=0, le=300, description="Seconds that a query may wait for the store.")
+    http_requests_max: int = Field(
+        128, ge=1, le=10_000, description="Requests that the searcher answers at once; further ones get a 503."
+    )
 
     # Watching
     metrics_host: str = Field("127.0.0.1", description="Address of the worker's /metrics, /livez and /readyz.")

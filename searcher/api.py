@@ -1,0 +1,173 @@
+"""The HTTP API: searches, images, and what a supervisor asks. Errors are answered in one place, `searcher.web`.
+
+An image id may hold any character. In a path it is percent-encoded, `/` too (`%2F`); a plain `/` works as well, unless
+the id ends in "/thumbnail": written plainly, that names the thumbnail.
+"""
+
+import hashlib
+import importlib.metadata
+import json
+from typing import Annotated, Any
+
+from fastapi import APIRouter, File, Form, Path, Query, Request, UploadFile
+from fastapi.responses import JSONResponse, Response
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from searcher.problems import PROBLEM_TYPE
+from searcher.services import Provided, Services
+from searcher.wire import DEFAULT_K, ImageReply, ImagesReply, SearchReply, SearchRequest
+from shared.errors import QueryInvalidError
+
+PAGE_MAX = 200
+_READY_SECONDS = 2.0
+# A changed picture shows at the latest after so long; until then a page full of pictures asks for none again.
+_THUMBNAIL_SECONDS = 60
+
+_PROBLEM: dict[str, Any] = {"content": {PROBLEM_TYPE: {"schema": {"type": "object"}}}}
+_SEARCH_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    404: _PROBLEM | {"description": "No visible image has the seed's id."},
+    413: _PROBLEM | {"description": "The body or the picture is too large."},
+    415: _PROBLEM | {"description": "The picture is not JPEG, PNG or WebP."},
+    422: _PROBLEM | {"description": "The query makes no sense, or its picture can't be used."},
+    502: _PROBLEM | {"description": "The host of the seed's URL did not answer with a picture."},
+    503: _PROBLEM | {"description": "The store is away, or no encoder is active yet; see Retry-After."},
+    504: _PROBLEM | {"description": "The answer took too long."},
+}
+_NOT_VISIBLE: dict[int | str, dict[str, Any]] = {404: _PROBLEM | {"description": "No visible image has this id."}}
+
+router = APIRouter()
+
+ImageId = Annotated[str, Path(description="The image's id, percent-encoded.")]
+
+
+@router.post("/v1/search", tags=["search"], response_model=SearchReply, responses=_SEARCH_PROBLEMS)
+async def search(services: Provided, request: SearchRequest) -> Response:
+    """The nearest visible images of a seed, by Hamming distance, then image id, cut at k by the same order."""
+    return _json(await services.searcher.search(request))
+
+
+@router.post("/v1/search/image", tags=["search"], response_model=SearchReply, responses=_SEARCH_PROBLEMS)
+async def search_by_upload(
+    *,
+    services: Provided,
+    image: Annotated[UploadFile, File(description="The seed: a JPEG, PNG or WebP picture.")],
+    crop: Annotated[str | None, Form(description="JSON: [left, top, right, bottom] as fractions.")] = None,
+    k: Annotated[int, Form()] = DEFAULT_K,
+    radius: Annotated[int | None, Form()] = None,
+    filter: Annotated[str | None, Form(description="JSON: attribute to list of values.")] = None,  # noqa: A002
+    since: Annotated[str | None, Form()] = None,
+    until: Annotated[str | None, Form()] = None,
+    group_by_item: Annotated[bool, Form()] = False,
+) -> Response:
+    """The same search with an uploaded picture as seed; the fields are those of `/v1/search`."""
+    seed = {"image": await image.read(), "crop": _from_json("crop", crop)}
+    query = {
+        "seeds": [seed],
+        "k": k,
+        "radius": radius,
+        "filter": _from_json("filter", filter) or {},
+        "since": since,
+        "until": until,
+        "group_by_item": group_by_item,
+    }
+    return _json(await services.searcher.search(SearchRequest.model_validate(query)))
+
+
+@router.get("/v1/images", tags=["images"], response_model=ImagesReply)
+async def images(
+    services: Provided,
+    q: Annotated[
+        str, Query(max_length=1024, description="Words; each must begin a word of an attribute's value.")
+    ] = "",
+    limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 50,
+    cursor: Annotated[str | None, Query(max_length=2048, description="From the page before.")] = None,
+) -> Response:
+    """Visible images, newest first, a page at a time."""
+    page = await services.images.page(q, cursor, limit)
+    return Response(page.model_dump_json(), media_type="application/json")
+
+
+@router.get(
+    "/v1/images/{image_id:path}/thumbnail",
+    tags=["images"],
+    response_class=Response,
+    responses=_NOT_VISIBLE | {200: {"content": {"image/webp": {}}}},
+)
+async def thumbnail(services: Provided, request: Request, image_id: ImageId) -> Response:
+    """The image's thumbnail: WebP, longest side 256 pixels."""
+    if _ends_in_an_encoded_slash(request):
+        return await _image(services, f"{image_id}/thumbnail")
+    content = await services.images.thumbnail(image_id)
+    headers = {
+        "ETag": f'"{hashlib.sha256(content).hexdigest()[:32]}"',
+        "Cache-Control": f"private, max-age={_THUMBNAIL_SECONDS}",
+        "Content-Disposition": "inline",
+    }
+    if request.headers.get("if-none-match") == headers["ETag"]:
+        return Response(status_code=304, headers=headers)
+    return Response(content, headers=headers, media_type="image/webp")
+
+
+@router.get("/v1/images/{image_id:path}", tags=["images"], response_model=ImageReply, responses=_NOT_VISIBLE)
+async def image(services: Provided, image_id: ImageId) -> Response:
+    """The document of a visible image."""
+    return await _image(services, image_id)
+
+
+@router.get("/livez", tags=["operations"])
+async def livez() -> dict[str, str]:
+    """Whether the process turns; asks nothing else."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz", tags=["operations"], responses={503: _PROBLEM})
+async def readyz(services: Provided) -> dict[str, str]:
+    """Whether searches can be answered: an encoder is loaded, and the store answers."""
+    encoder = services.backend.encoder_or_raise()
+    await services.backend.ask(lambda store: store.check(), _READY_SECONDS)
+    return {"status": "ok", "encoder": encoder.encoder_id}
+
+
+@router.get("/metrics", tags=["operations"], response_class=Response)
+async def metrics(services: Provided) -> Response:
+    """Prometheus metrics."""
+    return Response(generate_latest(services.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+@router.get("/version", tags=["operations"])
+async def version(services: Provided) -> dict[str, str | None]:
+    """The searcher's version and the active encoder."""
+    encoder = services.backend.encoder
+    return {
+        "version": version_text(),
+        "encoder": None if encoder is None else encoder.encoder_id,
+    }
+
+
+def version_text() -> str:
+    """The version of the installed project."""
+    return importlib.metadata.version("catalogue-indexer")
+
+
+def _json(reply: SearchReply) -> Response:
+    # Built and checked here, so that a second look by the framework would find nothing.
+    return Response(reply.to_json(), media_type="application/json")
+
+
+async def _image(services: Services, image_id: str) -> Response:
+    reply = await services.images.image(image_id)
+    return JSONResponse(reply.model_dump())
+
+
+def _ends_in_an_encoded_slash(request: Request) -> bool:
+    raw_path: bytes = request.scope.get("raw_path") or b""
+    return raw_path.lower().endswith(b"%2fthumbnail")
+
+
+def _from_json(field: str, text: str | None) -> object:
+    if text is None or not text.strip():
+        return None
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise QueryInvalidError(f"{field} is not JSON") from error

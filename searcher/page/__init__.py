@@ -1,0 +1,1 @@
+"""The page: server-rendered, with a little script, nothing loaded from elsewhere."""

@@ -1,0 +1,470 @@
+// The page works by links and forms. This script takes their answers apart and puts the parts in place, without a reload;
+// and it adds what HTML has not: dropping, pasting, cropping, sliders, ranges of ticks, and keys.
+"use strict";
+
+(() => {
+  const root = document.documentElement;
+  const find = (id) => document.getElementById(id);
+  // Uploaded files by the code that the server found for them: a crop needs the whole picture again.
+  const uploads = new Map();
+  const uploadsMax = 20;
+  let pending = null;
+  let anchor = 0;
+
+  root.classList.add("js");
+  root.dataset.veil = remembered("veil") ?? "none";
+  document.addEventListener("DOMContentLoaded", start);
+
+  function start() {
+    find("veil").value = root.dataset.veil;
+    find("veil").addEventListener("change", (event) => {
+      root.dataset.veil = event.target.value;
+      remember("veil", event.target.value);
+    });
+    if (history.state?.seed) find("seed").innerHTML = history.state.seed;
+    document.addEventListener("submit", onSubmit);
+    document.addEventListener("click", onClick);
+    document.addEventListener("input", onInput);
+    document.addEventListener("change", onChange);
+    document.addEventListener("keydown", onKey);
+    document.addEventListener("paste", onPaste);
+    // Errors of pictures do not bubble; they are met on their way down.
+    document.addEventListener("error", onPictureError, true);
+    addEventListener("popstate", (event) => show(location.href, null, { seed: event.state?.seed }));
+    listenToDrops();
+    listenToCropping();
+    arrange();
+  }
+
+  // Asking and showing ------------------------------------------------------------------------------------------------
+
+  function ask(parameters) {
+    const text = new URLSearchParams([...parameters].filter(([, value]) => typeof value === "string" && value.trim()));
+    return `/?${text}`;
+  }
+
+  function formParameters(submitter) {
+    return new FormData(find("search"), submitter ?? undefined);
+  }
+
+  function go(address, options = {}) {
+    return show(address, null, { push: true, ...options });
+  }
+
+  function upload(file, crop = "") {
+    if (file.size > Number(document.body.dataset.uploadBytesMax)) {
+      fail("The picture is larger than this server takes.");
+      return;
+    }
+    const form = formParameters();
+    for (const name of ["image", "find", "image_id", "code", "encoder", "crop"]) form.delete(name);
+    form.set("image", file);
+    form.set("crop", crop);
+    show("/", form, { push: true, file });
+  }
+
+  async function show(address, form, { push = false, file = null, seed = null, refining = false, focus = "" } = {}) {
+    pending?.abort();
+    const request = (pending = new AbortController());
+    find("results").setAttribute("aria-busy", "true");
+    let page;
+    try {
+      const response = await fetch(address, { method: form ? "POST" : "GET", body: form, signal: request.signal });
+      page = await read(response);
+    } catch (error) {
+      if (error.name !== "AbortError") fail("The searcher does not answer. Try again in a moment.");
+      return;
+    }
+    if (!page) return;
+    put(page, { push, file, seed, refining });
+    if (focus) find(focus)?.focus();
+  }
+
+  /** The document of a reply; what is refused before the page is reached (a body too large) is a problem document. */
+  async function read(response) {
+    const text = await response.text();
+    const isPage = (response.headers.get("content-type") ?? "").startsWith("text/html");
+    if (!isPage) fail(JSON.parse(text).detail);
+    return isPage ? new DOMParser().parseFromString(text, "text/html") : null;
+  }
+
+  function put(page, { push, file, seed, refining }) {
+    const ticked = new Set([...document.querySelectorAll(".grid :checked")].map((box) => box.dataset.id));
+    const sameSeed = seedKey(document) === seedKey(page);
+    // A control that is being used stays; around it only the list of filters may have changed.
+    for (const id of ["results", ...(sameSeed ? [] : ["seed"]), refining ? "filters" : "refine"]) {
+      find(id).replaceWith(page.getElementById(id));
+    }
+    if (!refining) find("find").value = page.getElementById("find").value;
+    if (seed) find("seed").innerHTML = seed;
+    document.title = page.title;
+    if (file) keepUpload(file);
+    if (sameSeed) for (const box of boxes()) box.checked = ticked.has(box.dataset.id);
+    if (push) history.pushState({ seed: find("seed").innerHTML }, "", find("results").dataset.link);
+    find("status").textContent = document.querySelector("#results h1")?.textContent ?? "";
+    if (push && !refining) scrollTo(0, 0);
+    arrange();
+  }
+
+  function seedKey(page) {
+    const names = ["image_id", "crop", "code"];
+    return names.map((name) => page.querySelector(`#seed [name="${name}"]`)?.value ?? "").join("\n");
+  }
+
+  function keepUpload(file) {
+    const code = document.querySelector('#seed [name="code"]')?.value;
+    if (!code) return;
+    uploads.set(code, file);
+    if (uploads.size > uploadsMax) uploads.delete(uploads.keys().next().value);
+  }
+
+  function fail(text) {
+    const state = find("failure").content.cloneNode(true);
+    state.querySelector("p").textContent = text;
+    find("results").replaceChildren(state);
+    find("results").removeAttribute("aria-busy");
+  }
+
+  /** Brings what the script adds into agreement with a document that was just put in place. */
+  function arrange() {
+    anchor = 0;
+    for (const link of document.querySelectorAll(".card a, .card button")) link.tabIndex = -1;
+    boxes().forEach((box, place) => (box.tabIndex = place ? -1 : 0));
+    syncSliders();
+    countTicks();
+    drawCrop();
+  }
+
+  // What users do -----------------------------------------------------------------------------------------------------
+
+  function onSubmit(event) {
+    if (event.target.id !== "search") return;
+    event.preventDefault();
+    const parameters = formParameters(event.submitter);
+    // What is typed counts; the seed is what was searched before.
+    if (find("find").value.trim()) for (const name of ["image_id", "code", "encoder", "crop"]) parameters.delete(name);
+    go(ask(parameters));
+  }
+
+  function onClick(event) {
+    const { target } = event;
+    if (target.matches?.(".grid input")) return tickTo(target, event.shiftKey);
+    if (target.matches?.(".picture")) return target.querySelector("input").click();
+    if (target.id === "all" || target.id === "none") {
+      for (const box of boxes()) box.checked = target.id === "all";
+      return countTicks();
+    }
+    if (target.id === "crop-start") return startCrop();
+    if (target.id === "crop-clear") return applyCrop("");
+    const link = target.closest?.("a");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return undefined;
+    if (link.id === "permalink") {
+      event.preventDefault();
+      return copyLink(link);
+    }
+    if (link.closest("#filters")) {
+      event.preventDefault();
+      link.closest(".chip").remove();
+      return refine(0);
+    }
+    if (link.matches(".go")) {
+      event.preventDefault();
+      return go(link.getAttribute("href"));
+    }
+    return undefined;
+  }
+
+  function onInput(event) {
+    const { id } = event.target;
+    if (id === "k-slider") find("k").value = countAt(Number(event.target.value));
+    if (id === "radius-slider") {
+      const any = event.target.value === event.target.max;
+      find("radius").value = any ? "" : event.target.value;
+    }
+    if (event.target.closest("#refine") && id !== "filter") {
+      if (!id.endsWith("-slider")) syncSliders();
+      refine(250);
+    }
+  }
+
+  function onChange(event) {
+    if (event.target.id === "image" && event.target.files.length) upload(event.target.files[0]);
+  }
+
+  let waiting = 0;
+  function refine(milliseconds) {
+    clearTimeout(waiting);
+    waiting = setTimeout(() => {
+      if (find("search").reportValidity()) go(ask(formParameters()), { refining: true });
+    }, milliseconds);
+  }
+
+  function onPaste(event) {
+    const file = [...event.clipboardData.files].find((candidate) => candidate.type.startsWith("image/"));
+    if (file) {
+      event.preventDefault();
+      upload(file);
+    } else if (!event.target.closest?.("input")) {
+      const text = event.clipboardData.getData("text").trim();
+      if (/^https?:\/\/\S+$/i.test(text)) go(ask(new URLSearchParams({ url: text })));
+    }
+  }
+
+  function listenToDrops() {
+    let depth = 0;
+    const cover = (change) => (find("drop").hidden = (depth = Math.max(0, depth + change)) === 0);
+    addEventListener("dragenter", () => cover(1));
+    addEventListener("dragleave", () => cover(-1));
+    addEventListener("dragover", (event) => event.preventDefault());
+    addEventListener("drop", (event) => {
+      event.preventDefault();
+      cover(-depth);
+      const [file] = event.dataTransfer.files;
+      const url = event.dataTransfer.getData("text/uri-list");
+      if (file) upload(file);
+      else if (/^https?:/i.test(url)) go(ask(new URLSearchParams({ url })));
+    });
+  }
+
+  function onPictureError(event) {
+    if (event.target.matches?.(".picture img")) event.target.parentElement.classList.add("missing");
+  }
+
+  async function copyLink(link) {
+    try {
+      await navigator.clipboard.writeText(link.href);
+      link.textContent = "Copied";
+    } catch {
+      // Without permission to write to the clipboard the address bar has the same link.
+      link.textContent = "See the address bar";
+    }
+    setTimeout(() => (link.textContent = "Link to this"), 1500);
+  }
+
+  // Ticks -------------------------------------------------------------------------------------------------------------
+
+  function boxes() {
+    return [...document.querySelectorAll(".grid input")];
+  }
+
+  function tickTo(box, range) {
+    const all = boxes();
+    const place = all.indexOf(box);
+    if (range) {
+      const [from, to] = [Math.min(anchor, place), Math.max(anchor, place)];
+      for (const other of all.slice(from, to + 1)) other.checked = box.checked;
+    }
+    anchor = place;
+    rove(box);
+    countTicks();
+  }
+
+  function countTicks() {
+    const count = boxes().filter((box) => box.checked).length;
+    const output = find("count");
+    if (!output) return;
+    output.textContent = `${count} ticked`;
+    output.classList.toggle("some", count > 0);
+    for (const button of document.querySelectorAll('[name="format"]')) button.disabled = count === 0;
+  }
+
+  // Keys --------------------------------------------------------------------------------------------------------------
+
+  function onKey(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const { target, key } = event;
+    if (target.id === "crop") onCropKey(event);
+    else if (target.matches(".grid input")) onGridKey(event);
+    else if (target.id === "find" && (key === "ArrowDown" || key === "Escape")) focusFirst(event);
+    else if (key === "/" && !target.matches("input:not([type=checkbox], [type=range]), select")) focusFind(event);
+    else if (target === document.body && key.startsWith("Arrow")) focusFirst(event);
+  }
+
+  function focusFirst(event) {
+    const first = document.querySelector('.grid input[tabindex="0"]');
+    if (!first) return;
+    event.preventDefault();
+    first.focus();
+  }
+
+  function focusFind(event) {
+    event.preventDefault();
+    find("find").focus();
+    find("find").select();
+  }
+
+  function onGridKey(event) {
+    const all = boxes();
+    const place = all.indexOf(event.target);
+    const columns = columnCount(all);
+    const steps = {
+      ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns, Home: -place, End: all.length - 1 - place,
+    };
+    if (event.key === "/") return focusFind(event);
+    if (event.key === "Enter") {
+      event.preventDefault();
+      return go(event.target.closest(".card").querySelector(".go").getAttribute("href")).then(() => boxes()[0]?.focus());
+    }
+    if (event.key === " " && event.shiftKey) {
+      event.preventDefault();
+      event.target.checked = !event.target.checked;
+      return tickTo(event.target, true);
+    }
+    if (!(event.key in steps)) return undefined;
+    event.preventDefault();
+    const next = all[place + steps[event.key]];
+    if (!next) return undefined;
+    rove(next);
+    next.focus();
+    if (event.shiftKey) {
+      // Shift with an arrow takes the tick of where the range began along the way.
+      next.checked = all[place].checked;
+      const between = all.slice(Math.min(place, all.indexOf(next)), Math.max(place, all.indexOf(next)) + 1);
+      for (const box of between) box.checked = all[place].checked;
+      countTicks();
+    }
+    return undefined;
+  }
+
+  function columnCount(all) {
+    const top = (box) => box.closest(".card").offsetTop;
+    const second = all.findIndex((box) => top(box) > top(all[0]));
+    return second < 0 ? all.length : second;
+  }
+
+  /** One card at a time is a stop of the Tab key, with its links behind it; arrows move between cards. */
+  function rove(box) {
+    for (const stop of document.querySelectorAll('.grid [tabindex="0"]')) stop.tabIndex = -1;
+    for (const stop of box.closest(".card").querySelectorAll("a, button, input")) stop.tabIndex = 0;
+  }
+
+  // Sliders -----------------------------------------------------------------------------------------------------------
+
+  // Counts grow by ratios, so that 10 and 20 are as far apart on the slider as 500 and 1000.
+  function countAt(position) {
+    const most = Number(find("k-slider").dataset.max);
+    const exact = most ** (position / 100);
+    const step = 10 ** Math.max(0, Math.floor(Math.log10(exact)) - 1);
+    return Math.min(most, Math.max(1, Math.round(exact / step) * step));
+  }
+
+  function syncSliders() {
+    const [count, slider, radius] = [find("k"), find("k-slider"), find("radius-slider")];
+    slider.value = Math.round((Math.log(Number(count.value) || 1) / Math.log(Number(slider.dataset.max))) * 100);
+    radius.value = find("radius").value === "" ? radius.max : find("radius").value;
+  }
+
+  // Crop --------------------------------------------------------------------------------------------------------------
+
+  let crop = null;
+
+  function listenToCropping() {
+    let from = null;
+    const at = (event) => {
+      const area = find("cropping").getBoundingClientRect();
+      const within = (value) => Math.min(1, Math.max(0, value));
+      return [within((event.clientX - area.left) / area.width), within((event.clientY - area.top) / area.height)];
+    };
+    document.addEventListener("pointerdown", (event) => {
+      if (!event.target.closest?.("#cropping") || event.button || !canCrop()) return;
+      event.preventDefault();
+      from = at(event);
+    });
+    document.addEventListener("pointermove", (event) => {
+      if (!from) return;
+      const to = at(event);
+      setCrop([Math.min(from[0], to[0]), Math.min(from[1], to[1]), Math.max(from[0], to[0]), Math.max(from[1], to[1])]);
+    });
+    document.addEventListener("pointerup", () => {
+      if (!from) return;
+      from = null;
+      // A click without a drag is no crop.
+      if (crop && crop[2] - crop[0] > 0.03 && crop[3] - crop[1] > 0.03) applyCrop(cropText());
+      else drawCrop();
+    });
+  }
+
+  function canCrop() {
+    const area = find("cropping");
+    return area !== null && (area.dataset.of !== "file" || uploads.has(document.querySelector('#seed [name="code"]')?.value));
+  }
+
+  function drawCrop() {
+    const area = find("cropping");
+    if (!area) return;
+    find("crop-start").disabled = !canCrop();
+    setCrop(area.dataset.crop ? area.dataset.crop.split(",").map(Number) : null);
+  }
+
+  function setCrop(fractions) {
+    crop = fractions;
+    const box = find("crop");
+    box.hidden = crop === null;
+    if (crop === null) return;
+    const percent = crop.map((value) => Math.round(value * 100));
+    box.style.left = `${crop[0] * 100}%`;
+    box.style.top = `${crop[1] * 100}%`;
+    box.style.width = `${(crop[2] - crop[0]) * 100}%`;
+    box.style.height = `${(crop[3] - crop[1]) * 100}%`;
+    box.setAttribute("aria-label", `Crop from ${percent[0]} to ${percent[2]} % across and ${percent[1]} to ${percent[3]} % down`);
+  }
+
+  function startCrop() {
+    if (crop === null) setCrop([0.2, 0.2, 0.8, 0.8]);
+    find("crop").focus();
+  }
+
+  function onCropKey(event) {
+    const [dx, dy] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key] ?? [0, 0];
+    if (event.key === "Enter") applyCrop(cropText());
+    else if (event.key === "Escape") applyCrop("");
+    else if (!dx && !dy) return;
+    event.preventDefault();
+    if (!dx && !dy) return;
+    const step = 0.02;
+    let [left, top, right, bottom] = crop;
+    if (!event.shiftKey) {
+      const move = (low, high, by) => Math.min(1 - high, Math.max(-low, by * step));
+      const [x, y] = [move(left, right, dx), move(top, bottom, dy)];
+      [left, right, top, bottom] = [left + x, right + x, top + y, bottom + y];
+    } else {
+      right = Math.min(1, Math.max(left + 0.04, right + dx * step));
+      bottom = Math.min(1, Math.max(top + 0.04, bottom + dy * step));
+    }
+    setCrop([left, top, right, bottom]);
+  }
+
+  function cropText() {
+    return crop.map((value) => Number(value.toFixed(4))).join(",");
+  }
+
+  function applyCrop(text) {
+    const area = find("cropping");
+    const file = uploads.get(document.querySelector('#seed [name="code"]')?.value);
+    if (area.dataset.of === "file") return file ? upload(file, text) : undefined;
+    if (!text && !area.dataset.crop) return drawCrop();
+    const parameters = formParameters();
+    for (const name of ["find", "code", "encoder"]) parameters.delete(name);
+    if (area.dataset.of === "url") parameters.set("url", area.dataset.url);
+    parameters.set("crop", text);
+    return go(ask(parameters), { focus: document.activeElement?.id });
+  }
+
+  // What outlives the page --------------------------------------------------------------------------------------------
+
+  function remembered(name) {
+    try {
+      return localStorage.getItem(name);
+    } catch {
+      return null;
+    }
+  }
+
+  function remember(name, value) {
+    try {
+      localStorage.setItem(name, value);
+    } catch {
+      // Storage may be forbidden; then the choice lasts as long as the page.
+    }
+  }
+})();

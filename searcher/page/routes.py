@@ -1,0 +1,207 @@
+"""The page's routes: each answers with a whole document; the script takes from it the parts that changed.
+
+So there is one way in which anything is shown, and everything but uploads works by address alone.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from pydantic import ValidationError
+from starlette.datastructures import UploadFile
+
+from searcher.page.export import read_ticked, to_csv, to_json
+from searcher.page.query import PageQuery
+from searcher.page.view import SeedView, View, card_of, data_uri, thumbnail_path
+from searcher.problems import problem_of, problem_of_fields, problem_of_status
+from searcher.services import Provided, Services
+from shared.errors import CatalogueError, ImageNotVisibleError
+
+_PAGE_SIZE = 60
+_REFRESH_SECONDS = 5
+_FIELDS_MAX = 100
+# The export's form carries one field an image.
+_TICKED_MAX = 10_100
+_ASSET_TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+_YEAR_SECONDS = 365 * 24 * 3600
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/")
+async def home(services: Provided, request: Request) -> Response:
+    """Recent images, images found by words, or the hits of a seed, by what the address says."""
+    return await _answer(services, PageQuery.of(request.query_params.multi_items()), None)
+
+
+@router.post("/")
+async def upload(services: Provided, request: Request) -> Response:
+    """The hits of an uploaded picture."""
+    async with request.form(max_files=1, max_fields=_FIELDS_MAX) as form:
+        query = PageQuery.of([(name, value) for name, value in form.multi_items() if isinstance(value, str)])
+        file = form.get("image")
+        picture = await file.read() if isinstance(file, UploadFile) else b""
+    if not picture:
+        return RedirectResponse(query.link(), 303)
+    return await _answer(services, query.without_seed(crop=query.crop), picture)
+
+
+@router.post("/export")
+async def export(request: Request) -> Response:
+    """The ticked images as a file."""
+    async with request.form(max_files=0, max_fields=_TICKED_MAX) as form:
+        ticked = read_ticked([value for value in form.getlist("ticked") if isinstance(value, str)])
+        file_format = form.get("format")
+    if file_format == "csv":
+        return _download(to_csv(ticked), "images.csv", "text/csv; charset=utf-8")
+    return _download(to_json(ticked), "images.json", "application/json")
+
+
+@router.get("/docs")
+async def docs(request: Request) -> Response:
+    """The API's description, from its OpenAPI document, for people."""
+    return HTMLResponse(_render("docs.html", api=request.app.openapi()))
+
+
+@router.get("/assets/{digest}/{name}")
+async def asset(digest: str, name: str) -> Response:
+    """Style, script and icon; the digest in the address lets browsers keep them for good."""
+    found = _ASSETS.get(name)
+    if found is None:
+        return problem_of_status(404).response()
+    keep = f"max-age={_YEAR_SECONDS}, immutable" if digest == found.digest else "no-cache"
+    return Response(found.content, media_type=found.media_type, headers={"Cache-Control": keep})
+
+
+async def _answer(services: Services, query: PageQuery, picture: bytes | None) -> Response:
+    try:
+        view = await _view(services, query, picture)
+    except CatalogueError as error:
+        view = View(query, problem=problem_of(error))
+    except ValidationError as error:
+        view = View(query, problem=problem_of_fields(error.errors()))
+    return _page(services, view)
+
+
+async def _view(services: Services, query: PageQuery, picture: bytes | None) -> View:
+    if picture is None and query.find:
+        query = await _understood(services, query)
+    if picture is None and not query.has_seed:
+        return await _listing(services, query)
+    return await _hits(services, query, picture)
+
+
+async def _understood(services: Services, query: PageQuery) -> PageQuery:
+    """What a user typed: a URL, the id of an image, or else words."""
+    typed = query.find
+    if typed.lower().startswith(("http://", "https://")):
+        return query.without_seed(url=typed)
+    try:
+        await services.searcher.visible_document(typed)
+    except ImageNotVisibleError:
+        return query.without_seed(words=typed)
+    return query.without_seed(image_id=typed)
+
+
+async def _listing(services: Services, query: PageQuery) -> View:
+    page = await services.images.page(query.words, query.cursor or None, _PAGE_SIZE, query.restrictions())
+    following = query.link(cursor=page.cursor) if page.cursor else None
+    return View(query, [card_of(image, query) for image in page.images], next_page=following)
+
+
+async def _hits(services: Services, query: PageQuery, picture: bytes | None) -> View:
+    request = query.request(await _seed(services, query, picture))
+    resolved = await services.searcher.resolve(request.seeds[0], preview=True)
+    reply = await services.searcher.search_from(resolved, request)
+    return View(
+        query,
+        [card_of(hit, query) for hit in reply.hits],
+        _seed_view(query, reply.seed.code, reply.encoder, data_uri(resolved.preview), uploaded=picture is not None),
+        reply,
+    )
+
+
+async def _seed(services: Services, query: PageQuery, picture: bytes | None) -> dict[str, Any]:
+    if picture is not None:
+        return {"image": picture, "crop": query.crop_fractions()}
+    if query.url:
+        return {"url": query.url, "crop": query.crop_fractions()}
+    if query.code:
+        return {"code": query.code, "encoder": query.encoder or None}
+    if query.crop:
+        # What is cut out of an indexed image comes from its thumbnail: that is there even after its URL has died.
+        return {"image": await services.images.thumbnail(query.image_id), "crop": query.crop_fractions()}
+    return {"image_id": query.image_id}
+
+
+def _seed_view(query: PageQuery, code: str, encoder: str, preview: str, *, uploaded: bool) -> SeedView:
+    if query.image_id:
+        return SeedView(query, query.image_id, thumbnail_path(query.image_id), "image_id")
+    # A code reopens the search even when the upload is gone or the URL has died.
+    lasting = query.without_seed(code=code, encoder=encoder)
+    if uploaded:
+        return SeedView(lasting, "Uploaded picture", preview, "file")
+    if query.url:
+        return SeedView(lasting, query.url, preview, "url")
+    return SeedView(lasting, "Hash code")
+
+
+def _page(services: Services, view: View) -> Response:
+    encoder = services.backend.encoder
+    # What is missing may be there in a moment, so the page asks again by itself, with or without a script.
+    waits = encoder is None or (view.problem is not None and view.problem.retry_after_seconds is not None)
+    text = _render(
+        "page.html",
+        view=view,
+        query=view.query,
+        encoder=encoder,
+        radius_max=0 if encoder is None else encoder.bits // 2,
+        visible_images=services.backend.visible_images,
+        window_months=services.settings.window_months,
+        neighbours_max=services.settings.neighbours_max,
+        upload_bytes_max=services.settings.upload_bytes_max,
+        refresh_seconds=_REFRESH_SECONDS if waits and view.seed is None else None,
+    )
+    return HTMLResponse(text, view.problem.status if view.problem else 200)
+
+
+def _download(text: str, name: str, media_type: str) -> Response:
+    return Response(text, media_type=media_type, headers={"Content-Disposition": f'attachment; filename="{name}"'})
+
+
+@dataclass(frozen=True, slots=True)
+class _Asset:
+    content: bytes
+    media_type: str
+    digest: str
+
+
+def _load_assets() -> dict[str, _Asset]:
+    files = (file for file in resources.files("searcher.page").iterdir() if file.name.endswith(tuple(_ASSET_TYPES)))
+    return {file.name: _asset(file.name, file.read_bytes()) for file in files}
+
+
+def _asset(name: str, content: bytes) -> _Asset:
+    return _Asset(content, _ASSET_TYPES[name.rpartition(".")[2]], hashlib.sha256(content).hexdigest()[:16])
+
+
+def _asset_path(name: str) -> str:
+    return f"/assets/{_ASSETS[name].digest}/{name}"
+
+
+def _render(template: str, **values: Any) -> str:
+    return _TEMPLATES.get_template(template).render(asset=_asset_path, **values)
+
+
+_ASSETS = _load_assets()
+_TEMPLATES = Environment(
+    loader=PackageLoader("searcher", "page"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)

@@ -1,0 +1,127 @@
+"""`searcher query`: the same search from the command line."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from prometheus_client import CollectorRegistry
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from searcher.backend import Backend, PictureEncoder
+from searcher.problems import problem_of_fields
+from searcher.search import Searcher, SearcherParts
+from searcher.wire import DEFAULT_K, SearchReply, SearchRequest, Seed
+from shared.encoding.encoder import load_encoder
+from shared.errors import ConfigurationError, QueryInvalidError
+from shared.images.decoder import DecoderPool
+from shared.images.fetcher import Fetcher, FetchLimits
+from shared.images.picture import DecodeLimits
+from shared.metrics import SearcherMetrics
+from shared.settings import Settings
+from shared.store import StoredEncoder
+from shared.store.opening import open_store
+
+
+def build_request(
+    *,
+    image: Path | None = None,
+    image_id: str | None = None,
+    url: str | None = None,
+    code: str | None = None,
+    k: int = DEFAULT_K,
+    radius: int | None = None,
+    filters: Sequence[str] = (),
+) -> SearchRequest:
+    """The search that a command line asks for; `filters` are "name=value". QueryInvalidError says what is wrong."""
+    chosen: dict[str, list[str]] = {}
+    for text in filters:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise QueryInvalidError(f"a filter is written name=value, not {text}")
+        chosen.setdefault(name, []).append(value)
+    seed = {"image": _read(image), "image_id": image_id, "url": url, "code": code}
+    try:
+        return SearchRequest.model_validate({"seeds": [seed], "k": k, "radius": radius, "filter": chosen})
+    except ValidationError as error:
+        raise QueryInvalidError(problem_of_fields(error.errors()).detail) from error
+
+
+async def run_query(settings: Settings, request: SearchRequest) -> SearchReply:
+    """The reply that the HTTP API gives. Raises as `Searcher.search`; ConfigurationError where no encoder is active."""
+    async with AsyncExitStack() as stack:
+        store = stack.enter_context(closing(open_store(settings)))
+        stored = store.active_encoder()
+        if stored is None:
+            raise ConfigurationError("no encoder is active; run `indexer fit` first")
+        backend = Backend(
+            stack.enter_context(ThreadPoolExecutor(1)),
+            stack.enter_context(ThreadPoolExecutor(1)),
+            settings.search_seconds,
+        )
+        backend.store = store
+        backend.encoder = _encoder_for(request.seeds[0], stored, settings)
+        fetcher = await stack.enter_async_context(Fetcher(FetchLimits.of(settings)))
+        decoder = DecoderPool(DecodeLimits.of(settings, 1))
+        stack.push_async_callback(decoder.close)
+        metrics = SearcherMetrics(CollectorRegistry())
+        parts = SearcherParts(backend, fetcher, decoder, metrics, lambda: datetime.now(UTC))
+        return await Searcher(parts, settings).search(request)
+
+
+def print_reply(reply: SearchReply, console: Console) -> None:
+    """The hits as a table."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for heading in ("distance", "similarity"):
+        table.add_column(heading, justify="right")
+    for heading in ("image id", "item id", "event time", "title"):
+        table.add_column(heading, overflow="fold" if heading == "image id" else "ellipsis")
+    for hit in reply.hits:
+        title = hit.attributes.get("title", "")
+        cells = (str(hit.distance), f"{hit.similarity:.3f}", hit.image_id, hit.item_id, hit.event_time, str(title))
+        table.add_row(*(Text(_printable(cell)) for cell in cells))
+    console.print(table)
+    console.print(
+        Text(
+            f"{len(reply.hits)} hits in {reply.took_ms['total']:.0f} ms, encoder {reply.encoder}"
+            + ("" if reply.complete else f"; not complete: {reply.reason}"),
+            style="dim",
+        )
+    )
+
+
+def _read(path: Path | None) -> bytes | None:
+    try:
+        return None if path is None else path.read_bytes()
+    except OSError as error:
+        raise QueryInvalidError(f"{path}: {error.strerror}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _NamedEncoder:
+    """Stands for an encoder where the code is known: loading weights for a search by id would take seconds."""
+
+    encoder_id: str
+    bits: int
+
+    def encode(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """Never asked."""
+        raise AssertionError("a search by id or code encodes nothing")
+
+
+def _encoder_for(seed: Seed, stored: StoredEncoder, settings: Settings) -> PictureEncoder:
+    if seed.image_id is not None or seed.code is not None:
+        return _NamedEncoder(stored.encoder_id, stored.bits)
+    return load_encoder(stored, settings)
+
+
+def _printable(text: str) -> str:
+    # A hostile title must not send the terminal commands.
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)

@@ -1,0 +1,37 @@
+"""What the routes answer with, put together once for a process and handed to each route by FastAPI."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+from prometheus_client import CollectorRegistry
+
+from searcher.backend import Backend
+from searcher.images import Images
+from searcher.search import Searcher, SearcherParts
+from shared.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts of a searcher as its routes see them."""
+
+    backend: Backend
+    searcher: Searcher
+    images: Images
+    registry: CollectorRegistry
+    settings: Settings
+
+    @classmethod
+    def of(cls, parts: SearcherParts, registry: CollectorRegistry, settings: Settings) -> "Services":
+        """The services that these parts make up."""
+        searcher = Searcher(parts, settings)
+        return cls(parts.backend, searcher, Images(parts, searcher), registry, settings)
+
+
+def _provide(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+Provided = Annotated[Services, Depends(_provide)]

@@ -1,0 +1,133 @@
+"""`searcher serve`: the process around the web application, from the listening socket to the last drained request."""
+
+import asyncio
+import ipaddress
+import math
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, contextmanager
+from datetime import UTC, datetime
+
+import structlog
+import uvicorn
+from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
+
+from searcher.backend import Attendant, Backend
+from searcher.search import SearcherParts
+from searcher.services import Services
+from searcher.web import create_app
+from shared.encoding.encoder import load_encoder
+from shared.errors import ConfigurationError
+from shared.images.decoder import DecoderPool
+from shared.images.fetcher import Fetcher, FetchLimits
+from shared.images.picture import DecodeLimits
+from shared.metrics import SearcherMetrics
+from shared.settings import Settings
+from shared.store.opening import open_store
+
+_STORE_THREADS = 8
+
+
+def run_server(settings: Settings) -> None:
+    """Serve until SIGTERM or Ctrl-C, then answer what is in flight and return.
+
+    Listens before the store is open and the encoder is loaded: they are waited for, and /readyz tells.
+    ConfigurationError where the address can't be listened on, or the store or the encoder can't be used as configured.
+    """
+    asyncio.run(_serve(settings))
+
+
+async def _serve(settings: Settings) -> None:
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    metrics = SearcherMetrics(registry)
+    async with AsyncExitStack() as stack:
+        listener = stack.enter_context(_listen(settings.http_host, settings.http_port))
+        fetcher = await stack.enter_async_context(Fetcher(FetchLimits.of(settings)))
+        decoder = DecoderPool(DecodeLimits.of(settings, len(os.sched_getaffinity(0))))
+        stack.push_async_callback(decoder.close)
+        backend = Backend(*_threads(stack), settings.search_seconds)
+        stack.callback(lambda: backend.store.close() if backend.store else None)
+        parts = SearcherParts(backend, fetcher, decoder, metrics, _now)
+        server = _Server(
+            uvicorn.Config(
+                create_app(Services.of(parts, registry, settings), metrics),
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                lifespan="off",
+                ws="none",
+                timeout_graceful_shutdown=math.ceil(settings.drain_seconds),
+            )
+        )
+        attendant = Attendant(
+            backend,
+            lambda: open_store(settings),
+            lambda stored: load_encoder(stored, settings),
+            metrics=metrics,
+            now=_now,
+            window_months=settings.window_months,
+        )
+        _tell_address(settings, listener)
+        await _until_stopped(server, listener, attendant)
+
+
+async def _until_stopped(server: "_Server", listener: socket.socket, attendant: Attendant) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, server.stop)
+    attending = asyncio.create_task(attendant.attend())
+    # It ends by itself only with an error that no waiting mends; then the process must not go on serving nothing.
+    attending.add_done_callback(lambda _: server.stop())
+    await server.serve(sockets=[listener])
+    if attending.done():
+        attending.result()
+    attending.cancel()
+    structlog.get_logger().info("stopped")
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, with signals left to us: its own way ends a drained process by the signal, not with exit code 0."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+    def stop(self) -> None:
+        """Drain; asked twice, leave at once."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+
+def _threads(stack: AsyncExitStack) -> tuple[ThreadPoolExecutor, ThreadPoolExecutor]:
+    """Threads for the store, and the one of the encoder; a call that hangs does not hold up the end."""
+    pools = ThreadPoolExecutor(_STORE_THREADS, "store"), ThreadPoolExecutor(1, "encoder")
+    for pool in pools:
+        stack.callback(pool.shutdown, wait=False, cancel_futures=True)
+    return pools
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        return socket.create_server(address[:2], family=family, backlog=1024)
+    except OSError as error:
+        raise ConfigurationError(f"CATALOGUE_HTTP_PORT: can't listen on {host}:{port}: {error.strerror}") from error
+
+
+def _tell_address(settings: Settings, listener: socket.socket) -> None:
+    log = structlog.get_logger()
+    host, port = listener.getsockname()[:2]
+    url = f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+    log.info("serving", url=url, settings=settings.model_dump(mode="json"))
+    if not ipaddress.ip_address(host).is_loopback:
+        log.warning("open_to_the_network", detail="whoever reaches this address can search and see the catalogue")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,67 @@
+"""The web application: routes, what guards them, and one place where every error becomes its answer."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+
+from searcher import api
+from searcher.guard import Guard, RequestMetrics
+from searcher.page import routes as page
+from searcher.problems import problem_of, problem_of_fields, problem_of_status
+from searcher.services import Services
+from shared.errors import CatalogueError
+from shared.metrics import SearcherMetrics
+
+
+def create_app(services: Services, metrics: SearcherMetrics) -> FastAPI:
+    """The application over `services`; it starts and stops nothing."""
+    app = FastAPI(
+        title="Catalogue search",
+        summary="A seed in (picture, URL, image id or hash code), the nearest visible images out.",
+        version=api.version_text(),
+        # The framework's own pages load scripts from elsewhere; searcher.page serves a page of ours at /docs.
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.services = services
+    app.include_router(api.router)
+    app.include_router(page.router)
+    app.add_exception_handler(CatalogueError, _answer_catalogue_error)
+    app.add_exception_handler(RequestValidationError, _answer_invalid_request)
+    app.add_exception_handler(ValidationError, _answer_invalid_request)
+    app.add_exception_handler(HTTPException, _answer_http_error)
+    settings = services.settings
+    app.add_middleware(
+        Guard,
+        bound_to=settings.http_host,
+        body_bytes_max=settings.upload_bytes_max,
+        requests_max=settings.http_requests_max,
+    )
+    app.add_middleware(RequestMetrics, metrics=metrics)
+    return app
+
+
+async def _answer_catalogue_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, CatalogueError)
+    problem = problem_of(error)
+    if problem.status >= 500:
+        structlog.get_logger().warning("query_failed", reason=problem.reason, detail=str(error))
+    return problem.response()
+
+
+async def _answer_invalid_request(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError | ValidationError)
+    errors: Sequence[Any] = error.errors()
+    return problem_of_fields(errors).response()
+
+
+async def _answer_http_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return problem_of_status(error.status_code).response()

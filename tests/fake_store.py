@@ -1,0 +1,154 @@
+"""A store in memory, by brute force: what the searcher is tested on, and the truth for the real stores."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+import numpy as np
+
+from shared.document import Document, attribute_terms, attribute_words
+from shared.errors import ConfigurationError, RejectedError, StoreUnavailableError
+from shared.hash_code import hamming_distances
+from shared.rolling_window import is_droppable, month_of
+from shared.store import (
+    NEIGHBOURS_MAX,
+    Neighbour,
+    Neighbours,
+    PageCursor,
+    Restriction,
+    StoredEncoder,
+    WriteOutcome,
+)
+
+
+@dataclass
+class FakeStore:
+    """Keeps the contract of `shared.store.Store`; what a test may set makes it fail, wait, or answer in part.
+
+    `away` makes every call fail; `held` makes `nearest` wait until it is set; `incomplete` is given as the reason of
+    an incomplete answer; `asked` collects the counts that `nearest` was asked for.
+    """
+
+    away: bool = False
+    held: threading.Event | None = None
+    incomplete: str | None = None
+    asked: list[int] = field(default_factory=list)
+    _encoder: StoredEncoder | None = None
+    _months: dict[str, str] = field(default_factory=dict)
+    _documents: dict[str, Document] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def activate_encoder(self, encoder: StoredEncoder) -> None:
+        with self._answering():
+            if self._encoder is not None and self._encoder.encoder_id != encoder.encoder_id:
+                raise ConfigurationError(f"the encoder {self._encoder.encoder_id} is active")
+            self._encoder = encoder
+
+    def active_encoder(self) -> StoredEncoder | None:
+        with self._answering():
+            return self._encoder
+
+    def settle(self, image_ids: Sequence[str]) -> Mapping[str, Document]:
+        return self.documents(image_ids)
+
+    def write(self, documents: Sequence[Document], now: datetime) -> Sequence[WriteOutcome | RejectedError]:
+        with self._answering():
+            return [self._write(document, month_of(now)) for document in documents]
+
+    def drop_expired(self, now: datetime, window_months: int) -> Sequence[str]:
+        with self._answering():
+            months = sorted({month for month in self._months.values() if is_droppable(month, now, window_months)})
+            for image_id in [image_id for image_id, month in self._months.items() if month in months]:
+                del self._months[image_id], self._documents[image_id]
+            return months
+
+    def documents(self, image_ids: Sequence[str]) -> Mapping[str, Document]:
+        with self._answering():
+            found = {image_id: self._documents[image_id] for image_id in image_ids if image_id in self._documents}
+        return {image_id: replace(document, thumbnail=None) for image_id, document in found.items()}
+
+    def thumbnail(self, image_id: str) -> bytes | None:
+        with self._answering():
+            document = self._documents.get(image_id)
+            return document.thumbnail if document is not None and document.live else None
+
+    def nearest(
+        self, encoder_id: str, code: bytes, count: int, radius: int | None, restriction: Restriction
+    ) -> Neighbours:
+        if self.held is not None:
+            self.held.wait(30)
+        with self._answering():
+            self.asked.append(count)
+            visible = [document for document in self._visible(restriction) if encoder_id in document.codes]
+        if not visible:
+            return Neighbours([], self.incomplete is None, self.incomplete)
+        codes = np.stack([np.frombuffer(document.codes[encoder_id], dtype=np.uint8) for document in visible])
+        measured = [
+            Neighbour(int(distance), _without_extras(document))
+            for distance, document in zip(hamming_distances(code, codes), visible, strict=True)
+        ]
+        near = [found for found in measured if radius is None or found.distance <= radius]
+        near.sort(key=lambda found: (found.distance, found.document.image_id))
+        return Neighbours(near[: min(count, NEIGHBOURS_MAX)], self.incomplete is None, self.incomplete)
+
+    def newest(
+        self, words: Sequence[str], restriction: Restriction, after: PageCursor | None, count: int
+    ) -> Sequence[Document]:
+        with self._answering():
+            visible = self._visible(restriction)
+        found = sorted(
+            (document for document in visible if _holds(document, words)),
+            key=lambda document: (-document.event_time_ms, document.image_id),
+        )
+        if after is not None:
+            behind = (-after.event_time_ms, after.image_id)
+            found = [document for document in found if (-document.event_time_ms, document.image_id) > behind]
+        return [_without_extras(document) for document in found[:count]]
+
+    def visible_count(self, restriction: Restriction) -> int:
+        with self._answering():
+            return len(self._visible(restriction))
+
+    def check(self) -> None:
+        with self._answering():
+            pass
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+    def _answering(self) -> threading.Lock:
+        if self.away:
+            raise StoreUnavailableError("the store is away")
+        return self._lock
+
+    def _write(self, document: Document, month: str) -> WriteOutcome:
+        there = self._documents.get(document.image_id)
+        if there is not None and there.version >= document.version:
+            return WriteOutcome.SUPERSEDED
+        self._documents[document.image_id] = document
+        self._months[document.image_id] = month
+        return WriteOutcome.WRITTEN
+
+    def _visible(self, restriction: Restriction) -> list[Document]:
+        return [document for document in self._documents.values() if _passes(document, restriction)]
+
+
+def _passes(document: Document, restriction: Restriction) -> bool:
+    if not document.visible(restriction.visible_after_ms):
+        return False
+    if restriction.since_ms is not None and document.event_time_ms < restriction.since_ms:
+        return False
+    if restriction.until_ms is not None and document.event_time_ms >= restriction.until_ms:
+        return False
+    terms = set(attribute_terms(document.attributes))
+    return all(terms.intersection(alternatives) for alternatives in restriction.terms)
+
+
+def _holds(document: Document, words: Sequence[str]) -> bool:
+    known = attribute_words(document.attributes)
+    return all(any(candidate.startswith(word) for candidate in known) for word in words)
+
+
+def _without_extras(document: Document) -> Document:
+    return replace(document, thumbnail=None, codes={})
