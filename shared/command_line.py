@@ -35,6 +35,8 @@ def add_command(
     """Add a subcommand with all settings as flags; `action` gets the parsed arguments and gives the exit code."""
     command: argparse.ArgumentParser = subcommands.add_parser(
         name,
+        # The settings would drown the rest; they are listed below.
+        usage="%(prog)s [OPTION …] [SETTING …]",
         help=summary,
         description=summary,
         epilog=f"{examples}\n\n{_EXIT_CODES}".strip(),

@@ -10,13 +10,13 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import rig
-from shared.encoding.opening import open_embedder
-from shared.images.decoding import decode
+from numpy.typing import NDArray
 
+from shared.encoding.opening import open_embedder
+from shared.images.picture import SIDE, DecodeLimits, decode
 from shared.settings import Settings
 
 
@@ -63,7 +63,7 @@ def bare_rate(paths: list[Path], settings: dict[str, str], seconds: float = 20.0
     size = embedder.batch_size
     batches = [contents[start : start + size] for start in range(0, len(contents) - size + 1, size)]
     with ThreadPoolExecutor() as pool:
-        decode_one = functools.partial(decode_pixels, settings=made)
+        decode_one = functools.partial(decode_pixels, limits=DecodeLimits.of(made, cores=1))
         embedder.embed(np.stack(list(pool.map(decode_one, batches[0]))))
         start, count = time.perf_counter(), 0
         while time.perf_counter() - start < seconds:
@@ -73,9 +73,9 @@ def bare_rate(paths: list[Path], settings: dict[str, str], seconds: float = 20.0
         return count / (time.perf_counter() - start)
 
 
-def decode_pixels(content: bytes, settings: Settings) -> Any:
+def decode_pixels(content: bytes, limits: DecodeLimits) -> NDArray[np.uint8]:
     """The pixels that the network sees; no thumbnail."""
-    return decode(content, settings).pixels
+    return np.frombuffer(decode(content, limits, thumbnail=False).pixels, np.uint8).reshape(SIDE, SIDE, 3)
 
 
 def serve_pictures(bench: rig.Bench) -> None:
