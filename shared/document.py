@@ -1,12 +1,14 @@
 """The document of one image, as both stores keep it, and how its attributes become filter terms and words.
 
-An image is one document at a time: the state that its highest version left. `Kind.IMAGE` is live (it has codes and can be
-found); the other kinds are *markers*, documents without a code that keep lower versions out.
+An image is one document at a time: the state that its highest version left. `Kind.IMAGE` is live (it has codes and can
+be found); the other kinds are *markers*, documents without a code that keep lower versions out.
 """
 
 import hashlib
+import itertools
 import json
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -37,10 +39,10 @@ class Kind(StrEnum):
 class Document:
     """The state of one image at one version.
 
-    `version` orders the events of an image (0 to 2**63 - 1); `event_time_ms` and `indexed_at_ms` are milliseconds since the
-    epoch, UTC. `codes` maps an encoder id to the image's hash code by that encoder. `content_sha256` is the hexadecimal
-    digest of the picture's bytes as they were fetched. `thumbnail` is WebP, None where none is kept or none was asked for.
-    Markers leave everything below `event_time_ms` at its default.
+    `version` orders the events of an image (0 to 2**63 - 1); `event_time_ms` and `indexed_at_ms` are milliseconds since
+    the epoch, UTC. `codes` maps an encoder id to the image's hash code by that encoder. `content_sha256` is the
+    hexadecimal digest of the picture's bytes as they were fetched. `thumbnail` is WebP, None where none is kept or none
+    was asked for. Markers leave everything below `event_time_ms` at its default.
     """
 
     image_id: str
@@ -81,15 +83,16 @@ def attribute_terms(attributes: Attributes) -> list[str]:
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text, case folded, in order."""
-    return [word[:WORD_CHARACTERS_MAX] for word in _WORD.findall(text.casefold())]
+    """The words of a text in order, case folded, with one form for characters that have several (NFKC)."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return [word[:WORD_CHARACTERS_MAX] for word in _WORD.findall(folded)]
 
 
 def attribute_words(attributes: Attributes) -> list[str]:
-    """The words of all attribute values, sorted, each once, at most WORDS_MAX of them."""
+    """The first WORDS_MAX words of the attribute values, each once, sorted."""
     values = (value for values in attributes.values() for value in _each(values))
-    found = {word for value in values for word in words_of(value if isinstance(value, str) else json.dumps(value))}
-    return sorted(found)[:WORDS_MAX]
+    words = (word for value in values for word in words_of(value if isinstance(value, str) else json.dumps(value)))
+    return sorted(itertools.islice(dict.fromkeys(words), WORDS_MAX))
 
 
 def _each(values: Scalar | Sequence[Scalar]) -> Sequence[Scalar]:

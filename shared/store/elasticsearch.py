@@ -15,7 +15,7 @@ from elasticsearch import SSLError as UntrustedError
 
 from shared.errors import ConfigurationError, StoreUnavailableError
 
-_UNAUTHENTICATED, _FORBIDDEN, _NOT_FOUND, _TOO_MANY_REQUESTS = 401, 403, 404, 429
+_UNAUTHENTICATED, _FORBIDDEN, _NOT_FOUND, _TIMEOUT, _TOO_LARGE, _TOO_MANY = 401, 403, 404, 408, 413, 429
 _SERVER_ERRORS = 500
 # Refused as if by the caller's fault, yet over once an operator has reacted (a closed index, too many shards), or once
 # a month that was removed and made again meanwhile is prepared again (a field that its mapping does not have).
@@ -41,9 +41,9 @@ class RefusalError(ConfigurationError):
         return self.error_type in ("resource_already_exists_exception", "version_conflict_engine_exception")
 
     @property
-    def too_large(self) -> bool:
-        """Whether the request's body is larger than the server takes."""
-        return self.status == 413
+    def for_a_part(self) -> bool:
+        """Whether a smaller part of the request may pass: it was too large, or something in it is malformed."""
+        return self.status == _TOO_LARGE or self.error_type == "action_request_validation_exception"
 
 
 class Connection:
@@ -51,6 +51,9 @@ class Connection:
 
     def __init__(self, urls: Sequence[str], *, api_key: str | None, ca_file: Path | None, seconds: float) -> None:
         """`urls` are http:// or https:// URLs of nodes; `seconds` bounds one request. Nothing is asked yet."""
+        # The client itself would notice at the first request only.
+        if ca_file is not None and not ca_file.is_file():
+            raise ConfigurationError(f"CATALOGUE_ELASTICSEARCH_CA_FILE: there is no file {ca_file}")
         trust: dict[str, Any] = {"ca_certs": str(ca_file)} if ca_file is not None else {}
         try:
             self._client = Elasticsearch(
@@ -99,7 +102,7 @@ def unavailable_for(status: int, error_type: str, reason: str) -> StoreUnavailab
         return StoreUnavailableError("Elasticsearch refuses the credentials (401): see CATALOGUE_ELASTICSEARCH_API_KEY")
     if status == _FORBIDDEN and error_type != "cluster_block_exception":
         return StoreUnavailableError(f"Elasticsearch does not allow this to these credentials (403): {reason}")
-    if status in (_FORBIDDEN, _TOO_MANY_REQUESTS) or status >= _SERVER_ERRORS or error_type in _PASSING:
+    if status in (_FORBIDDEN, _TIMEOUT, _TOO_MANY) or status >= _SERVER_ERRORS or error_type in _PASSING:
         return StoreUnavailableError(f"Elasticsearch can't do it now ({status}): {reason}")
     return None
 

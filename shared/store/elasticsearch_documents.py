@@ -40,9 +40,8 @@ def code_field(encoder_id: str) -> str:
 
 
 def month_index(codes: Mapping[str, int], replicas: str) -> dict[str, Any]:
-    """The body that makes a monthly index behind the alias; `codes` maps encoder ids to bits."""
+    """The body that makes a monthly index; `codes` maps encoder ids to bits."""
     return {
-        "aliases": {ALIAS: {}},
         # Codes stay in the source as they came, so that a look-up by id reads them with the rest.
         "settings": {"mapping.exclude_source_vectors": False} | _settings(replicas),
         "mappings": _mappings(

@@ -67,9 +67,7 @@ class ElasticsearchIndices:
         if month not in fields:
             self._make(month, codes)
             fields = self._fields()
-        if month not in fields:
-            raise ConfigurationError(f"the index {index_of(month)} exists, but not behind the alias {ALIAS}")
-        held = fields[month]
+        held = fields.get(month, {})
         if any(held.get(code_name(encoder_id)) != bits for encoder_id, bits in codes.items()):
             self._connection.ask(
                 lambda client: client.indices.put_mapping(index=index_of(month), properties=codes_properties(codes))
@@ -147,14 +145,19 @@ class ElasticsearchIndices:
         return fields
 
     def _make(self, month: str, codes: Mapping[str, int]) -> None:
-        body = month_index(codes, self._replicas)
-        self._connection.ask(lambda client: client.indices.put_index_template(name=ALIAS, **_TEMPLATE))
+        """Make the month, and put it behind the alias once it can answer: no search ever meets a shard that is not up.
+
+        Each step may be repeated, so a crash or another worker in between does no harm.
+        """
+        ask, index, body = self._connection.ask, index_of(month), month_index(codes, self._replicas)
+        ask(lambda client: client.indices.put_index_template(name=ALIAS, **_TEMPLATE))
         try:
-            self._connection.ask(lambda client: client.indices.create(index=index_of(month), **body))
+            ask(lambda client: client.indices.create(index=index, **body))
         except RefusalError as error:
-            # Another worker made it just now.
             if not error.exists_already:
                 raise
+        ask(lambda client: client.cluster.health(index=index, wait_for_status="yellow", timeout="10s"))
+        ask(lambda client: client.indices.put_alias(index=index, name=ALIAS))
 
     def _get(
         self, image_ids: Sequence[str], months: Sequence[str], source: object
@@ -188,7 +191,7 @@ class ElasticsearchIndices:
                 lambda client: client.bulk(operations=lines, filter_path=["items.*.status", "items.*.error"])
             )
         except RefusalError as error:
-            if not error.too_large:
+            if not error.for_a_part:
                 raise
             self._send_smaller(request, error, answers, overloaded)
             return
@@ -206,7 +209,7 @@ class ElasticsearchIndices:
         answers: list[PutOutcome | RejectedError | None],
         overloaded: list[tuple[_Action, StoreUnavailableError]],
     ) -> None:
-        """Halve a request that was too large for the server, down to the document that is too large by itself."""
+        """Halve a request that was refused as a whole, down to the document that is to blame."""
         if len(request) == 1:
             answers[request[0].place] = RejectedError(RejectionReason.DOCUMENT_REFUSED, str(error))
             return

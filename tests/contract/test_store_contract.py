@@ -1,0 +1,454 @@
+"""What every store does, run on SQLite and on a real Elasticsearch."""
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from shared.document import Document, Kind, attribute_term
+from shared.errors import CatalogueError, ConfigurationError, RejectedError, RejectionReason
+from shared.hash_code import hamming_distances
+from shared.rolling_window import to_milliseconds, window_start
+from shared.store import PageCursor, Restriction, Store, StoredEncoder, WriteOutcome
+from shared.store.elasticsearch import Connection
+from shared.store.elasticsearch_store import ElasticsearchStore
+from shared.store.sqlite_store import SqliteStore
+
+NOW = datetime(2026, 11, 20, 12, 30, tzinfo=UTC)
+LAST_MONTH = datetime(2026, 10, 20, tzinfo=UTC)
+NOW_MS = to_milliseconds(NOW)
+ENCODER = "classic-itq16@0a1b2c"
+ALL = Restriction(visible_after_ms=0)
+
+
+@dataclass
+class Subject:
+    """A store under test, and what makes its writes found by searches now."""
+
+    store: Store
+    refresh: Callable[[], None]
+
+    def write(self, *documents: Document, now: datetime = NOW) -> list[WriteOutcome | RejectedError]:
+        """Write, and let searches find it."""
+        outcomes = list(self.store.write(documents, now))
+        self.refresh()
+        return outcomes
+
+    def near(self, code: bytes, count: int = 10, radius: int | None = None, **restriction: Any) -> list[Any]:
+        """(distance, image id) of the nearest, which must be complete."""
+        found = self.store.nearest(ENCODER, code, count, radius, replace(ALL, **restriction))
+        assert (found.complete, found.reason) == (True, None)
+        return [(one.distance, one.document.image_id) for one in found.neighbours]
+
+    def newest(self, *words: str, **restriction: Any) -> list[str]:
+        """The ids of the newest images."""
+        return [one.image_id for one in self.store.newest(words, replace(ALL, **restriction), None, 100)]
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> Iterator[Subject]:
+    store = SqliteStore(tmp_path / "catalogue.db")
+    yield Subject(store, lambda: None)
+    store.close()
+
+
+@pytest.fixture
+def elasticsearch(elasticsearch_url: str) -> Iterator[Subject]:
+    connection = Connection(
+        [elasticsearch_url.replace("elasticsearch", "http")], api_key=None, ca_file=None, seconds=30
+    )
+    indices = list(connection.ask(lambda client: client.indices.get(index="catalogue*", features="aliases")))
+    if indices:
+        connection.ask(lambda client: client.indices.delete(index=indices))
+    store = ElasticsearchStore(connection)
+    yield Subject(store, lambda: connection.ask(lambda client: client.indices.refresh(index="catalogue*")))
+    store.close()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("elasticsearch", marks=pytest.mark.containers)])
+def subject(request: pytest.FixtureRequest) -> Subject:
+    found: Subject = request.getfixturevalue(request.param)
+    return found
+
+
+def image(image_id: str, version: int = 1, code: bytes = b"\x00\x00", **fields: Any) -> Document:
+    return replace(Document(image_id, Kind.IMAGE, version, True, NOW_MS, codes={ENCODER: code}), **fields)
+
+
+def deletion(image_id: str, version: int) -> Document:
+    return Document(image_id, Kind.DELETED, version, True, NOW_MS)
+
+
+# Encoders -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_new_store_has_no_active_encoder(subject: Subject) -> None:
+    assert subject.store.active_encoder() is None
+
+
+def test_the_active_encoder_comes_back_to_the_byte(subject: Subject) -> None:
+    encoder = StoredEncoder(ENCODER, 16, np.random.default_rng(1).bytes(20_000_000))
+    subject.store.activate_encoder(encoder)
+    assert subject.store.active_encoder() == encoder
+
+
+def test_an_encoder_may_be_activated_twice_but_not_replaced(subject: Subject) -> None:
+    encoder = StoredEncoder(ENCODER, 16, b"blob")
+    subject.store.activate_encoder(encoder)
+    subject.store.activate_encoder(encoder)
+    with pytest.raises(ConfigurationError, match="another encoder is active"):
+        subject.store.activate_encoder(StoredEncoder("another", 16, b"other blob"))
+    assert subject.store.active_encoder() == encoder
+
+
+def test_of_two_fits_at_the_same_time_one_wins_whole(subject: Subject) -> None:
+    start = threading.Barrier(2)
+    refused: list[str] = []
+
+    def fit(encoder_id: str) -> None:
+        start.wait()
+        try:
+            subject.store.activate_encoder(StoredEncoder(encoder_id, 16, encoder_id.encode() * 1000))
+        except ConfigurationError:
+            refused.append(encoder_id)
+
+    fits = [threading.Thread(target=fit, args=[encoder_id]) for encoder_id in ("one", "two")]
+    for thread in fits:
+        thread.start()
+    for thread in fits:
+        thread.join()
+    (winner,) = {"one", "two"} - set(refused)
+    assert subject.store.active_encoder() == StoredEncoder(winner, 16, winner.encode() * 1000)
+
+
+# Documents ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_document_comes_back_as_it_was_written_but_for_its_thumbnail(subject: Subject) -> None:
+    document = Document(
+        image_id="sku/17 front",
+        kind=Kind.IMAGE,
+        version=2**63 - 1,
+        version_explicit=False,
+        event_time_ms=NOW_MS + 1,
+        indexed_at_ms=NOW_MS + 2,
+        item_id="sku-17",
+        image_url="https://shop.example/17.jpg",
+        attributes={"title": "Blue mug", "price": 9.99, "tags": ["a", 1, 2.5, True], "": "", "a.b": 2**70, ".": -0.5},
+        content_sha256="ab" * 32,
+        codes={ENCODER: b"\x00\xff", "vgg16.fc7-itq%4096": bytes(range(256)) * 2},
+        thumbnail=b"RIFF",
+    )
+    assert subject.write(document) == [WriteOutcome.WRITTEN]
+    kept = replace(document, thumbnail=None)
+    assert subject.store.documents(["sku/17 front"]) == {"sku/17 front": kept}
+    assert subject.store.settle(["sku/17 front"]) == {"sku/17 front": kept}
+    assert subject.store.thumbnail("sku/17 front") == b"RIFF"
+
+
+def test_a_hit_is_the_document_without_codes_and_thumbnail(subject: Subject) -> None:
+    document = image("a", attributes={"title": "mug"}, item_id="i", image_url="http://x/", thumbnail=b"RIFF")
+    subject.write(document)
+    hit = replace(document, codes={}, thumbnail=None)
+    assert [one.document for one in subject.store.nearest(ENCODER, b"\0\0", 5, None, ALL).neighbours] == [hit]
+    assert list(subject.store.newest((), ALL, None, 5)) == [hit]
+
+
+def test_a_marker_comes_back_as_it_was_written(subject: Subject) -> None:
+    markers = [deletion("a", 5), Document("b", Kind.EXPIRED, 6, False, 7)]
+    assert subject.write(*markers) == [WriteOutcome.WRITTEN] * 2
+    assert subject.store.documents(["a", "b"]) == {"a": markers[0], "b": markers[1]}
+
+
+def test_unknown_images_are_left_out(subject: Subject) -> None:
+    assert subject.store.documents(["a"]) == {}
+    subject.write(image("a"))
+    assert set(subject.store.documents(["a", "b", "c" * 2000])) == {"a"}
+    assert subject.store.settle([]) == {}
+    assert subject.store.thumbnail("b") is None
+
+
+@pytest.mark.parametrize("image_id", ["a/b?c=d&e#f%20", "ключ", "✓ 👜", "x" * 512, " ", '"\\', "_a", "a\x00b", "*"])
+def test_any_text_can_be_an_image_id(subject: Subject, image_id: str) -> None:
+    assert subject.write(image(image_id)) == [WriteOutcome.WRITTEN]
+    assert set(subject.store.documents([image_id])) == {image_id}
+    assert subject.near(b"\0\0") == [(0, image_id)]
+
+
+def test_a_document_that_can_not_be_kept_is_refused_and_its_neighbours_are_written(subject: Subject) -> None:
+    no_number = image("no-number", attributes={"price": float("nan")})
+    half_character = image("half-character", attributes={"title": "\ud83d"})
+    first, second, third, fourth = subject.write(image("a"), no_number, half_character, image("b"))
+    assert (first, fourth) == (WriteOutcome.WRITTEN, WriteOutcome.WRITTEN)
+    for refusal in (second, third):
+        assert isinstance(refusal, RejectedError)
+        assert refusal.reason is RejectionReason.DOCUMENT_REFUSED
+    assert set(subject.store.documents(["a", "no-number", "half-character", "b"])) == {"a", "b"}
+
+
+def test_a_batch_larger_than_one_request_is_written_whole(subject: Subject) -> None:
+    documents = [image(f"{number:03}", thumbnail=bytes([number]) * 150_000) for number in range(100)]
+    assert subject.write(*documents) == [WriteOutcome.WRITTEN] * 100
+    assert subject.store.thumbnail("099") == bytes([99]) * 150_000
+    assert subject.store.visible_count(ALL) == 100
+
+
+# Versions -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("later", [NOW, NOW + timedelta(days=40), LAST_MONTH])
+def test_an_update_supersedes_a_lower_version_wherever_that_lies(subject: Subject, later: datetime) -> None:
+    subject.write(image("a", 5, b"\0\0", attributes={"colour": "red"}, thumbnail=b"old"))
+    update = image("a", 6, b"\xff\xff", attributes={"colour": "blue"}, thumbnail=b"new")
+    assert subject.write(update, now=later) == [WriteOutcome.WRITTEN]
+    assert subject.store.documents(["a"]) == {"a": replace(update, thumbnail=None)}
+    assert subject.store.thumbnail("a") == b"new"
+    assert subject.near(b"\0\0") == [(16, "a")]
+    assert subject.newest("red") == []
+    assert subject.newest("blue") == ["a"]
+    assert subject.near(b"\0\0", terms=[["colour=red"]]) == []
+    assert subject.store.visible_count(ALL) == 1
+
+
+@pytest.mark.parametrize("later", [NOW, NOW + timedelta(days=40), LAST_MONTH])
+@pytest.mark.parametrize("version", [4, 5])
+def test_a_lower_or_equal_version_is_superseded_wherever_the_higher_lies(
+    subject: Subject, later: datetime, version: int
+) -> None:
+    kept = image("a", 5, attributes={"colour": "red"})
+    subject.write(kept)
+    assert subject.write(image("a", version, b"\xff\xff"), now=later) == [WriteOutcome.SUPERSEDED]
+    assert subject.write(deletion("a", version), now=later) == [WriteOutcome.SUPERSEDED]
+    assert subject.store.documents(["a"]) == {"a": kept}
+    assert subject.near(b"\0\0") == [(0, "a")]
+
+
+@pytest.mark.parametrize("later", [NOW, NOW + timedelta(days=40), LAST_MONTH])
+def test_a_delete_hides_the_image_and_keeps_lower_versions_out(subject: Subject, later: datetime) -> None:
+    subject.write(image("a", 5, thumbnail=b"old", attributes={"colour": "red"}))
+    assert subject.write(deletion("a", 7), now=later) == [WriteOutcome.WRITTEN]
+    assert subject.write(image("a", 6), now=NOW) == [WriteOutcome.SUPERSEDED]
+    assert subject.store.documents(["a"]) == {"a": deletion("a", 7)}
+    assert subject.near(b"\0\0") == []
+    assert subject.newest() == []
+    assert subject.newest("red") == []
+    assert subject.store.thumbnail("a") is None
+    assert subject.store.visible_count(ALL) == 0
+    assert subject.write(image("a", 8), now=NOW) == [WriteOutcome.WRITTEN]
+    assert subject.near(b"\0\0") == [(0, "a")]
+
+
+def test_threads_that_write_the_same_image_leave_the_highest_version(subject: Subject) -> None:
+    start = threading.Barrier(4)
+    failures: list[BaseException] = []
+
+    def write(versions: range) -> None:
+        start.wait()
+        try:
+            for version in versions:
+                clock = NOW if version % 2 else LAST_MONTH
+                subject.store.write([image("a", version, version.to_bytes(2, "big"))], clock)
+        except CatalogueError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=write, args=[range(first, 40, 4)]) for first in range(1, 5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    subject.refresh()
+    assert failures == []
+    assert subject.store.documents(["a"])["a"].version == 39
+    assert subject.near((39).to_bytes(2, "big")) == [(0, "a")]
+    assert subject.store.visible_count(ALL) == 1
+
+
+# The window -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_windows_edge_is_exact_to_the_millisecond(subject: Subject) -> None:
+    edge = to_milliseconds(window_start(NOW, 3))
+    subject.write(*(image(name, event_time_ms=edge + off) for name, off in (("before", -1), ("at", 0), ("after", 1))))
+    assert subject.near(b"\0\0", visible_after_ms=edge) == [(0, "after")]
+    assert subject.newest(visible_after_ms=edge) == ["after"]
+    assert subject.store.visible_count(Restriction(edge)) == 1
+    assert set(subject.store.documents(["before", "at", "after"])) == {"before", "at", "after"}
+
+
+def test_since_is_inclusive_and_until_exclusive(subject: Subject) -> None:
+    subject.write(*(image(f"{off}", event_time_ms=NOW_MS + off) for off in range(5)))
+    times: dict[str, Any] = {"since_ms": NOW_MS + 1, "until_ms": NOW_MS + 3}
+    assert subject.near(b"\0\0", **times) == [(0, "1"), (0, "2")]
+    assert subject.newest(**times) == ["2", "1"]
+    assert subject.store.visible_count(replace(ALL, **times)) == 2
+
+
+def test_whole_months_are_dropped_by_the_clock_they_were_written_at(subject: Subject) -> None:
+    long_ago = datetime(2026, 7, 3, tzinfo=UTC)
+    subject.write(image("old", thumbnail=b"x"), deletion("gone", 5), now=long_ago)
+    subject.write(image("moved", 1), now=long_ago)
+    subject.write(image("moved", 2), image("new"), now=datetime(2026, 8, 1, tzinfo=UTC))
+    assert subject.store.drop_expired(datetime(2026, 11, 1, tzinfo=UTC), 3) == []
+    assert subject.store.drop_expired(datetime(2026, 11, 20, tzinfo=UTC), 3) == ["2026.07"]
+    assert subject.store.drop_expired(datetime(2026, 11, 20, tzinfo=UTC), 3) == []
+    assert set(subject.store.documents(["old", "gone", "moved", "new"])) == {"moved", "new"}
+    assert subject.newest() == ["moved", "new"]
+    assert subject.store.thumbnail("old") is None
+    # Nothing is retained of what was dropped: a lower version may come in again.
+    assert subject.write(image("gone", 4)) == [WriteOutcome.WRITTEN]
+
+
+# Nearest --------------------------------------------------------------------------------------------------------------
+
+
+def differing(bits: int, size_bytes: int = 2) -> bytes:
+    """A code that differs from zero in its first `bits` bits."""
+    return np.packbits(np.arange(size_bytes * 8) < bits).tobytes()
+
+
+def test_planted_neighbours_are_found_up_to_the_radius_and_not_beyond(subject: Subject) -> None:
+    subject.write(*(image(f"at-{bits}", code=differing(bits)) for bits in (0, 1, 6, 7, 8, 16)))
+    assert subject.near(bytes(2), radius=7) == [(0, "at-0"), (1, "at-1"), (6, "at-6"), (7, "at-7")]
+    assert subject.near(bytes(2), radius=0) == [(0, "at-0")]
+    assert [distance for distance, _ in subject.near(bytes(2), radius=16)] == [0, 1, 6, 7, 8, 16]
+    assert [distance for distance, _ in subject.near(bytes(2), radius=4096)] == [0, 1, 6, 7, 8, 16]
+    assert subject.near(bytes(2), count=2, radius=7) == [(0, "at-0"), (1, "at-1")]
+
+
+def test_ties_are_cut_by_image_id(subject: Subject) -> None:
+    ids = [f"{number:03}" for number in np.random.default_rng(5).permutation(200)]
+    subject.write(*(image(name, code=differing(1)) for name in ids[:100]))
+    subject.write(*(image(name, code=differing(1)) for name in ids[100:]), now=LAST_MONTH)
+    subject.write(image("zzz", code=differing(0)))
+    for count in (1, 2, 11, 100, 201, 300):
+        expected = [(0, "zzz"), *((1, f"{number:03}") for number in range(200))][:count]
+        assert subject.near(bytes(2), count=count) == expected
+
+
+def test_codes_of_another_encoder_are_never_compared(subject: Subject) -> None:
+    subject.write(image("ours"), image("theirs", codes={"another": b"\0\0"}), image("none", codes={}))
+    subject.write(image("both", codes={ENCODER: b"\xff\xff", "another": b"\0\0"}), now=LAST_MONTH)
+    subject.write(image("older-theirs", codes={"another": b"\0\0"}), now=datetime(2026, 9, 1, tzinfo=UTC))
+    assert subject.near(b"\0\0") == [(0, "ours"), (16, "both")]
+
+
+def test_a_store_without_images_has_no_neighbours(subject: Subject) -> None:
+    assert subject.near(b"\0\0") == []
+    assert subject.newest() == []
+    assert subject.store.visible_count(ALL) == 0
+    subject.write(deletion("a", 1))
+    assert subject.near(b"\0\0") == []
+
+
+def test_a_code_of_another_length_is_refused(subject: Subject) -> None:
+    subject.write(image("a"))
+    with pytest.raises(CatalogueError, match=r"16|dimension"):
+        subject.store.nearest(ENCODER, b"\0" * 4, 10, None, ALL)
+    with pytest.raises(ConfigurationError, match=r"16|dims"):
+        subject.store.write([image("b", code=b"\0" * 4)], NOW)
+
+
+def test_filters_take_any_of_a_list_and_all_of_the_lists(subject: Subject) -> None:
+    subject.write(
+        image("mug", attributes={"category": "mug", "price": 9.5, "sizes": ["s", "m"]}),
+        image("cup", attributes={"category": "cup", "price": 9.5, "new": True}),
+        image("long", attributes={"category": "x" * 40_000}),
+    )
+    either = [attribute_term("category", "mug"), attribute_term("category", "cup")]
+    assert subject.near(b"\0\0", terms=[either]) == [(0, "cup"), (0, "mug")]
+    assert subject.near(b"\0\0", terms=[either, [attribute_term("new", True)]]) == [(0, "cup")]
+    assert subject.newest(terms=[[attribute_term("sizes", "m")]]) == ["mug"]
+    assert subject.newest(terms=[[attribute_term("price", 9.5)], [attribute_term("sizes", "l")]]) == []
+    assert subject.newest(terms=[[attribute_term("category", "x" * 40_000)]]) == ["long"]
+    assert subject.newest(terms=[[]]) == []
+    assert subject.store.visible_count(Restriction(0, terms=[either])) == 2
+
+
+@pytest.mark.parametrize("bits", [16, 64, 256])
+def test_distances_and_order_equal_brute_force_on_random_documents(subject: Subject, bits: int) -> None:
+    generator = np.random.default_rng(bits)
+    codes = generator.integers(0, 256, (600, bits // 8), dtype=np.uint8)
+    ids = [f"{number:x}" for number in generator.permutation(600)]
+    months = [NOW, LAST_MONTH, datetime(2026, 9, 1, tzinfo=UTC)]
+    times = NOW_MS + generator.integers(0, 1000, 600)
+    for part, now in enumerate(months):
+        chosen = range(part, 600, 3)
+        subject.write(
+            *(
+                image(ids[at], code=codes[at].tobytes(), event_time_ms=int(times[at]), attributes={"odd": at % 2})
+                for at in chosen
+            ),
+            now=now,
+        )
+    for query, count, odd in itertools.product(range(0, 600, 120), (1, 9, 50, 1000), (None, 1)):
+        code, since = codes[query].tobytes(), NOW_MS + 100 * (query // 120)
+        distances = hamming_distances(code, codes)
+        asked = [at for at in range(600) if times[at] >= since and (odd is None or at % 2 == odd)]
+        expected = sorted((int(distances[at]), ids[at]) for at in asked)[:count]
+        terms = [] if odd is None else [[attribute_term("odd", odd)]]
+        assert subject.near(code, count=count, since_ms=since, terms=terms) == expected
+
+
+# Newest ---------------------------------------------------------------------------------------------------------------
+
+
+def test_words_match_by_their_beginning_and_all_must(subject: Subject) -> None:
+    subject.write(
+        image("mug", event_time_ms=NOW_MS, attributes={"title": "Blue Mug", "seller": "s-9"}),
+        image("cup", event_time_ms=NOW_MS + 1, attributes={"title": "BLUE cup", "tags": ["mug-like"]}),
+        image("straße", event_time_ms=NOW_MS + 2, attributes={"title": "Straße_1 100%"}),
+    )
+    assert subject.newest("blue") == ["cup", "mug"]
+    assert subject.newest("bl", "mu") == ["cup", "mug"]
+    assert subject.newest("blue", "cup") == ["cup"]
+    assert subject.newest("ue") == []
+    assert subject.newest("strasse") == ["straße"]
+    assert subject.newest("_") == []
+    assert subject.newest("b", terms=[["seller=s-9"]]) == ["mug"]
+
+
+def test_pages_of_images_neither_repeat_nor_miss(subject: Subject) -> None:
+    ids = [f"{number:02}" for number in np.random.default_rng(2).permutation(50)]
+    written = [image(name, event_time_ms=NOW_MS + int(name) // 7) for name in ids]
+    subject.write(*written[:25])
+    subject.write(*written[25:], now=LAST_MONTH)
+    pages: list[Sequence[Document]] = []
+    cursor = None
+    while True:
+        page = subject.store.newest((), ALL, cursor, 9)
+        if not page:
+            break
+        pages.append(page)
+        cursor = PageCursor(page[-1].event_time_ms, page[-1].image_id)
+    assert [len(page) for page in pages] == [9, 9, 9, 9, 9, 5]
+    seen = [(-one.event_time_ms, one.image_id) for page in pages for one in page]
+    assert seen == sorted((-one.event_time_ms, one.image_id) for one in written)
+
+
+# State ----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_usable_store_passes_its_check_before_and_after_the_first_write(subject: Subject) -> None:
+    subject.store.check()
+    subject.write(image("a"))
+    subject.store.check()
+
+
+@pytest.mark.containers
+def test_both_stores_give_the_same_hits_distances_and_order(sqlite: Subject, elasticsearch: Subject) -> None:
+    generator = np.random.default_rng(11)
+    # Few bits and few distinct ones: almost every query ties at the cut.
+    codes = generator.integers(0, 256, (1500, 4), dtype=np.uint8) & 0x33
+    documents = [image(f"{number:05x}", code=code.tobytes()) for number, code in enumerate(codes)]
+    for subject in (sqlite, elasticsearch):
+        subject.write(*documents[::2])
+        subject.write(*documents[1::2], now=LAST_MONTH)
+    for query in range(100):
+        code, count = codes[query].tobytes(), int(generator.integers(1, 300))
+        assert sqlite.near(code, count=count) == elasticsearch.near(code, count=count)

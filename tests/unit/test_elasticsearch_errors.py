@@ -1,0 +1,250 @@
+"""Every answer of Elasticsearch, and none, becomes one of the project's errors; a scripted server stands in for it."""
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from shared.document import Document, Kind
+from shared.errors import ConfigurationError, RejectedError, RejectionReason, StoreUnavailableError
+from shared.store import Restriction
+from shared.store.elasticsearch import Connection, RefusalError
+from shared.store.elasticsearch_indices import BULK_BYTES_MAX, ElasticsearchIndices
+from shared.store.elasticsearch_store import ElasticsearchStore
+from shared.store.monthly_indices import Put, PutOutcome
+
+Answer = tuple[int, Any]
+
+
+class ScriptedServer:
+    """Answers each request by `answer(method, path, body)`; keeps the bodies it was sent."""
+
+    def __init__(self) -> None:
+        self.answer: Callable[[str, str, bytes], Answer] = lambda *_: (200, {})
+        self.bodies: list[bytes] = []
+        self.product = "Elasticsearch"
+        script = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def _reply(self) -> None:
+                body = self.rfile.read(int(self.headers.get("content-length", 0)))
+                script.bodies.append(body)
+                status, reply = script.answer(self.command, self.path, body)
+                content = reply if isinstance(reply, bytes) else json.dumps(reply).encode()
+                self.send_response(status)
+                self.send_header("content-type", "application/json")
+                self.send_header("content-length", str(len(content)))
+                self.send_header("x-elastic-product", script.product)
+                self.end_headers()
+                self.wfile.write(content)
+
+            def do_GET(self) -> None:
+                self._reply()
+
+            def do_POST(self) -> None:
+                self._reply()
+
+            def do_PUT(self) -> None:
+                self._reply()
+
+            def log_message(self, *_: object) -> None:
+                """Quiet."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=[0.01])
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    server = ScriptedServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def connection(server: ScriptedServer) -> Iterator[Connection]:
+    connection = Connection([server.url], api_key=None, ca_file=None, seconds=5)
+    yield connection
+    connection.close()
+
+
+@pytest.fixture
+def indices(connection: Connection) -> ElasticsearchIndices:
+    return ElasticsearchIndices(connection, "0-1", pause=lambda _: None)
+
+
+def failure(error_type: str, reason: str = "because") -> dict[str, Any]:
+    return {"error": {"type": error_type, "reason": reason}}
+
+
+@pytest.mark.parametrize(
+    ("status", "error_type", "says"),
+    [
+        (401, "security_exception", "refuses the credentials"),
+        (403, "security_exception", "does not allow this"),
+        (403, "cluster_block_exception", "can't do it now"),
+        (408, "timeout", "can't do it now"),
+        (429, "es_rejected_execution_exception", "can't do it now"),
+        (429, "cluster_block_exception", "can't do it now"),
+        (500, "exception", "can't do it now"),
+        (502, "exception", "can't do it now"),
+        (503, "search_phase_execution_exception", "can't do it now"),
+        (400, "index_closed_exception", "can't do it now"),
+        (400, "validation_exception", "can't do it now"),
+    ],
+)
+def test_what_may_pass_is_an_outage(
+    server: ScriptedServer, connection: Connection, status: int, error_type: str, says: str
+) -> None:
+    server.answer = lambda *_: (status, failure(error_type))
+    store = ElasticsearchStore(connection)
+    for ask in (
+        store.check,
+        store.active_encoder,
+        lambda: store.documents(["a"]),
+        lambda: store.nearest("e", b"\0\0", 5, None, Restriction(0)),
+    ):
+        with pytest.raises(StoreUnavailableError, match=says):
+            ask()
+
+
+def test_what_will_not_pass_is_a_refusal_with_its_reason(server: ScriptedServer, connection: Connection) -> None:
+    server.answer = lambda *_: (400, failure("illegal_argument_exception", "no such thing"))
+    with pytest.raises(RefusalError, match="no such thing") as refused:
+        connection.ask(lambda client: client.search(index="catalogue"))
+    assert (refused.value.status, refused.value.error_type) == (400, "illegal_argument_exception")
+    assert isinstance(refused.value, ConfigurationError)
+
+
+def test_the_reason_of_a_failed_search_is_that_of_its_shard(server: ScriptedServer, connection: Connection) -> None:
+    shard = {"reason": {"type": "query_shard_exception", "reason": "the vector has 16 dimensions"}}
+    server.answer = lambda *_: (400, {"error": {"type": "x", "reason": "all shards failed", "failed_shards": [shard]}})
+    with pytest.raises(RefusalError, match="the vector has 16 dimensions"):
+        connection.ask(lambda client: client.search(index="catalogue"))
+
+
+@pytest.mark.parametrize("body", [b"<html>Bad Gateway</html>", b"", b"{"])
+def test_an_answer_that_is_no_json_is_an_outage(server: ScriptedServer, connection: Connection, body: bytes) -> None:
+    server.answer = lambda *_: (502, body)
+    with pytest.raises(StoreUnavailableError):
+        connection.ask(lambda client: client.search(index="catalogue"))
+
+
+def test_another_product_is_a_wrong_url(server: ScriptedServer, connection: Connection) -> None:
+    server.product = "Something else"
+    with pytest.raises(ConfigurationError, match="CATALOGUE_STORE_URL: no Elasticsearch answers at"):
+        connection.ask(lambda client: client.search(index="catalogue"))
+
+
+def test_a_server_that_accepts_and_says_nothing_is_an_outage_after_the_time_given() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        connection = Connection(
+            [f"http://127.0.0.1:{silent.getsockname()[1]}"], api_key=None, ca_file=None, seconds=0.05
+        )
+        with pytest.raises(StoreUnavailableError, match=r"gave no answer in 0\.05 s"):
+            connection.ask(lambda client: client.search(index="catalogue"))
+        connection.close()
+
+
+def test_a_part_of_a_look_up_that_failed_is_never_taken_for_absence(
+    server: ScriptedServer, indices: ElasticsearchIndices
+) -> None:
+    failed = {"_index": "catalogue-2026.11", "_id": "a"} | failure("no_shard_available_action_exception")
+    gone = {"_index": "catalogue-2026.10", "_id": "a"} | failure("index_not_found_exception")
+    server.answer = lambda *_: (200, {"docs": [gone, failed]})
+    with pytest.raises(StoreUnavailableError, match=r"could not read catalogue-2026\.11"):
+        indices.copies(["a"], ["2026.10", "2026.11"])
+    server.answer = lambda *_: (200, {"docs": [gone]})
+    assert indices.copies(["a"], ["2026.10"]) == {}
+
+
+# Bulk writes ----------------------------------------------------------------------------------------------------------
+
+
+def put(image_id: str, thumbnail_bytes: int = 0) -> Put:
+    return Put("2026.11", Document(image_id, Kind.IMAGE, 1, True, 0, thumbnail=b"x" * thumbnail_bytes))
+
+
+def ids_of(body: bytes) -> list[str]:
+    return [json.loads(line)["index"]["_id"] for line in body.splitlines()[::2]]
+
+
+def bulk_answer(body: bytes, status_of: Callable[[str], Answer]) -> Answer:
+    items = []
+    for image_id in ids_of(body):
+        status, error = status_of(image_id)
+        items.append({"index": {"status": status} | error})
+    return 200, {"items": items}
+
+
+def test_each_item_of_a_bulk_write_has_its_own_answer(server: ScriptedServer, indices: ElasticsearchIndices) -> None:
+    answers = {
+        "stored": (201, {}),
+        "conflict": (409, failure("version_conflict_engine_exception")),
+        "gone": (404, failure("index_not_found_exception")),
+        "refused": (400, failure("document_parsing_exception", "bad field")),
+    }
+    server.answer = lambda _method, _path, body: bulk_answer(body, answers.__getitem__)
+    stored, conflict, gone, refused = indices.put([put(name) for name in answers])
+    assert (stored, conflict, gone) == (PutOutcome.STORED, PutOutcome.CONFLICT, PutOutcome.MONTH_MISSING)
+    assert isinstance(refused, RejectedError)
+    assert (refused.reason, str(refused)) == (RejectionReason.DOCUMENT_REFUSED, "bad field")
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_only_overloaded_items_are_sent_again(server: ScriptedServer, connection: Connection, status: int) -> None:
+    pauses: list[float] = []
+    indices = ElasticsearchIndices(connection, "0-1", pauses.append)
+    overloads = {"b": 2, "c": 1}
+
+    def status_of(image_id: str) -> Answer:
+        if overloads.get(image_id, 0):
+            overloads[image_id] -= 1
+            return status, failure("es_rejected_execution_exception")
+        return 201, {}
+
+    server.answer = lambda _method, _path, body: bulk_answer(body, status_of)
+    assert indices.put([put(name) for name in "abc"]) == [PutOutcome.STORED] * 3
+    assert [ids_of(body) for body in server.bodies] == [["a", "b", "c"], ["b", "c"], ["b"]]
+    assert pauses == [0.1, 0.2]
+
+
+def test_items_that_stay_overloaded_are_an_outage(server: ScriptedServer, indices: ElasticsearchIndices) -> None:
+    full = (429, failure("cluster_block_exception", "disk is full"))
+    server.answer = lambda _method, _path, body: bulk_answer(
+        body, lambda image_id: full if image_id == "b" else (201, {})
+    )
+    with pytest.raises(StoreUnavailableError, match="disk is full"):
+        indices.put([put(name) for name in "abc"])
+    assert [ids_of(body) for body in server.bodies] == [["a", "b", "c"], ["b"], ["b"], ["b"]]
+
+
+def test_a_bulk_write_is_split_by_bytes(server: ScriptedServer, indices: ElasticsearchIndices) -> None:
+    server.answer = lambda _method, _path, body: bulk_answer(body, lambda _: (201, {}))
+    assert indices.put([put(f"{number}", 2_000_000) for number in range(10)]) == [PutOutcome.STORED] * 10
+    assert [image_id for body in server.bodies for image_id in ids_of(body)] == [f"{number}" for number in range(10)]
+    assert all(len(body) <= BULK_BYTES_MAX for body in server.bodies)
+
+
+def test_a_request_too_large_for_the_server_is_halved_down_to_the_document_that_is_too_large(
+    server: ScriptedServer, indices: ElasticsearchIndices
+) -> None:
+    def answer(_method: str, _path: str, body: bytes) -> Answer:
+        return (413, b"") if len(body) > 3000 else bulk_answer(body, lambda _: (201, {}))
+
+    server.answer = answer
+    answers = list(indices.put([put("a"), put("b"), put("large", 3000), put("c", 500)]))
+    assert answers[:2] + answers[3:] == [PutOutcome.STORED] * 3
+    assert isinstance(answers[2], RejectedError)
+    assert answers[2].reason is RejectionReason.DOCUMENT_REFUSED
