@@ -1,4 +1,4 @@
-"""Fixtures of the whole suite: test data, real servers in containers, and the rule that CI skips only what needs a GPU."""
+"""Fixtures of the whole suite: test data, real servers in containers; and in CI nothing is skipped but for a GPU."""
 
 import os
 import socket
@@ -6,9 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 DATA_VARIABLE = "CATALOGUE_TEST_DATA"
 IN_CI = os.environ.get("CI") == "true"
+
+# On a busy machine an example may take long; what it takes says nothing of the code.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -64,25 +69,7 @@ def elasticsearch_url(docker: None) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def kafka_broker(docker: None) -> Iterator[str]:
     """`host:port` of a real Kafka broker."""
-    from testcontainers.core.container import DockerContainer  # noqa: PLC0415
-    from testcontainers.core.wait_strategies import LogMessageWaitStrategy  # noqa: PLC0415
+    from tests.kafka_server import kafka_server  # noqa: PLC0415
 
-    port = free_port()
-    container = (
-        DockerContainer("apache/kafka:4.1.0", mem_limit="1g")
-        .with_bind_ports(9092, port)
-        .with_env("KAFKA_NODE_ID", "1")
-        .with_env("KAFKA_PROCESS_ROLES", "broker,controller")
-        .with_env("KAFKA_LISTENERS", "PLAINTEXT://:9092,CONTROLLER://:9093")
-        .with_env("KAFKA_ADVERTISED_LISTENERS", f"PLAINTEXT://127.0.0.1:{port}")
-        .with_env("KAFKA_CONTROLLER_LISTENER_NAMES", "CONTROLLER")
-        .with_env("KAFKA_LISTENER_SECURITY_PROTOCOL_MAP", "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT")
-        .with_env("KAFKA_CONTROLLER_QUORUM_VOTERS", "1@localhost:9093")
-        .with_env("KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR", "1")
-        .with_env("KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR", "1")
-        .with_env("KAFKA_TRANSACTION_STATE_LOG_MIN_ISR", "1")
-        .with_env("KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS", "0")
-        .waiting_for(LogMessageWaitStrategy("Kafka Server started").with_startup_timeout(60))
-    )
-    with container:
-        yield f"127.0.0.1:{port}"
+    with kafka_server() as server:
+        yield server.plain

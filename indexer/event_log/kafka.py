@@ -34,7 +34,6 @@ NOT_OURS_NOW = (
     kafka_errors.IllegalGenerationError,
     kafka_errors.UnknownMemberIdError,
 )
-UNKNOWN_TOPIC = kafka_errors.UnknownTopicOrPartitionError.errno
 
 # A member that does not poll for so long is taken for stuck; the worker polls all the time.
 _POLL_INTERVAL_MS = 60_000
@@ -104,9 +103,26 @@ class KafkaClients:
             metrics_enabled=False,
         )
 
-    def admin(self) -> Any:
-        """A KafkaAdminClient."""
-        return self._open(KafkaAdminClient)
+    @contextmanager
+    def admin(self) -> Iterator[Any]:
+        """A KafkaAdminClient, closed afterwards."""
+        client = self._open(KafkaAdminClient)
+        try:
+            yield client
+        finally:
+            client.close()
+
+    def partitions(self) -> list[TopicPartition]:
+        """All partitions of the topic; none where it is missing.
+
+        A consumer knows them too, but where its metadata come while it asks, it may miss the topic, or wait for ever.
+        """
+        with self.admin() as admin:
+            (described,) = admin.describe_topics([self._topic.name])
+        fault = kafka_errors.for_code(described["error_code"])
+        if fault not in {kafka_errors.NoError, kafka_errors.UnknownTopicOrPartitionError}:
+            raise fault(self._topic.name)
+        return [TopicPartition(self._topic.name, one["partition_index"]) for one in described["partitions"]]
 
     @contextmanager
     def errors(self) -> Iterator[None]:

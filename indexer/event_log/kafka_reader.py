@@ -24,6 +24,8 @@ from shared.settings import Settings
 
 # After so much silence a poll asks the coordinator whether it is there: an empty poll can't tell quiet from away.
 _SILENCE_SECONDS = 2.0
+# Partitions that are added to the topic count from then on.
+_PARTITIONS_SECONDS = 5.0
 
 
 class KafkaReader:
@@ -52,6 +54,8 @@ class KafkaReader:
         self._consumer: Any = None
         self._answered_at = 0.0
         self._commit_again = False
+        self._known_partitions: list[TopicPartition] = []
+        self._partitions_at = 0.0
 
     def poll(self, records_max: int, timeout_seconds: float) -> Poll:
         """The next records; a topic that is missing is waited for."""
@@ -96,7 +100,7 @@ class KafkaReader:
     def end_positions(self) -> Mapping[str, int]:
         """The next offset of every partition; nothing where the topic is missing."""
         with self._asking() as consumer:
-            ends = ends_of(consumer, self._partitions(consumer))
+            ends = ends_of(consumer, self._partitions())
         return {str(partition.partition): offset for partition, offset in ends.items()}
 
     def committed_positions(self) -> Mapping[str, int]:
@@ -104,7 +108,7 @@ class KafkaReader:
         with self._asking() as consumer:
             return {
                 str(partition.partition): max(start, consumer.committed(partition, timeout_ms=ANSWER_MS) or 0)
-                for partition, start in starts_of(consumer, self._partitions(consumer)).items()
+                for partition, start in starts_of(consumer, self._partitions()).items()
             }
 
     def close(self) -> None:
@@ -152,7 +156,8 @@ class KafkaReader:
             consumer.committed(TopicPartition(self._topic.name, 0), timeout_ms=ANSWER_MS)
         self._answered_at = self._clock()
 
-    def _partitions(self, consumer: Any) -> list[TopicPartition]:
-        # The question for partitions has no time limit of its own, so it is only put to brokers that just answered.
-        self._make_sure_of_answers(consumer, heard=False)
-        return [TopicPartition(self._topic.name, number) for number in consumer.partitions_for_topic(self._topic.name)]
+    def _partitions(self) -> list[TopicPartition]:
+        if self._clock() - self._partitions_at > _PARTITIONS_SECONDS or not self._known_partitions:
+            self._known_partitions = self._clients.partitions()
+            self._partitions_at = self._clock()
+        return self._known_partitions

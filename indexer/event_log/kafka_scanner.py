@@ -9,7 +9,6 @@ from indexer.event_log.kafka import (
     ANSWER_MS,
     KafkaClients,
     KafkaError,
-    TopicPartition,
     ends_of,
     record_of,
     starts_of,
@@ -24,36 +23,31 @@ class KafkaScanner:
     """Reads all partitions of a topic side by side."""
 
     def __init__(self, topic: KafkaTopic, settings: Settings) -> None:
-        """Connects at the first scan."""
+        """Connects at each scan."""
         self._topic = topic
         self._clients = KafkaClients(topic, settings)
         self._consumer: Any = None
 
     def scan(self) -> Iterator[Record]:
         """Every record that was there when the scan began; none where the topic is missing."""
+        self.close()
         with self._clients.errors():
-            try:
-                if self._consumer is None:
-                    self._consumer = self._clients.consumer()
-                yield from self._read_all(self._consumer)
-            except KafkaError:
-                self.close()
-                raise
+            self._consumer = self._clients.consumer()
+            yield from self._read_all(self._consumer)
+        self.close()
 
     def close(self) -> None:
-        """Close the connections."""
+        """End a scan that is not at its end."""
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
             with suppress(KafkaError):
                 consumer.close(autocommit=False, timeout_ms=ANSWER_MS)
 
     def _read_all(self, consumer: Any) -> Iterator[Record]:
-        numbers = consumer.partitions_for_topic(self._topic.name)
-        partitions = [TopicPartition(self._topic.name, number) for number in numbers]
+        partitions = self._clients.partitions()
         starts, ends = starts_of(consumer, partitions), ends_of(consumer, partitions)
         unread = {partition for partition in partitions if starts[partition] < ends[partition]}
         consumer.assign(sorted(unread))
-        consumer.resume(*unread)  # An earlier scan paused them, which outlives a new assignment.
         for partition in unread:
             consumer.seek(partition, starts[partition])
         while unread:
@@ -64,5 +58,6 @@ class KafkaScanner:
                 yield from (record_of(one) for one in batch if one.offset < ends[partition])
             # Positions, not records, tell the end: it may lie behind what is no record (transaction markers).
             read = {one for one in unread if consumer.position(one, timeout_ms=ANSWER_MS) >= ends[one]}
-            consumer.pause(*read)
-            unread -= read
+            if read:
+                unread -= read
+                consumer.assign(sorted(unread))

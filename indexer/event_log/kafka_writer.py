@@ -7,7 +7,6 @@ from typing import Any
 from indexer.event_log import NewRecord
 from indexer.event_log.kafka import (
     ANSWER_MS,
-    UNKNOWN_TOPIC,
     KafkaClients,
     KafkaError,
     TopicAlreadyExistsError,
@@ -69,19 +68,15 @@ class KafkaWriter:
             raise failures[0]
 
     def _make_topic(self) -> None:
-        admin = self._clients.admin()
-        try:
-            (described,) = admin.describe_topics([self._topic.name])
-            if described["error_code"] == UNKNOWN_TOPIC:
-                wanted = {
-                    "num_partitions": self._settings.kafka_partitions,
-                    "replication_factor": self._settings.kafka_replication,
-                    "configs": {"max.message.bytes": str(self._topic.message_bytes_max), **self._topic.configs},
-                }
-                with suppress(TopicAlreadyExistsError):
-                    admin.create_topics({self._topic.name: wanted}, wait_for_metadata=True)
-        finally:
-            admin.close()
+        if self._clients.partitions():
+            return
+        wanted = {
+            "num_partitions": self._settings.kafka_partitions,
+            "replication_factor": self._settings.kafka_replication,
+            "configs": {"max.message.bytes": str(self._topic.message_bytes_max), **self._topic.configs},
+        }
+        with self._clients.admin() as admin, suppress(TopicAlreadyExistsError):
+            admin.create_topics({self._topic.name: wanted}, wait_for_metadata=True)
 
     def _check_size(self, record: NewRecord) -> None:
         size = len(record.key or b"") + len(record.value or b"")

@@ -1,0 +1,85 @@
+"""A real Kafka broker in a container, which can be stopped, started and frozen."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from testcontainers.core.container import DockerContainer
+from testcontainers.core.wait_strategies import LogMessageWaitStrategy
+
+from tests.conftest import free_port
+
+IMAGE = "apache/kafka:4.1.0"
+SECRETS = "/mnt/shared/secrets"
+
+_STARTED = "Kafka Server started"
+_START_SECONDS = 90
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaServer:
+    """A running broker. `plain` and `secure` are `host:port` of its listeners; `secure` is "" where it has none."""
+
+    plain: str
+    secure: str
+    container: Any
+
+    def stop(self) -> None:
+        """End the broker's process; what it has written stays."""
+        self.container.stop(timeout=5)
+
+    def start(self) -> None:
+        """Start it again at the same address."""
+        self.container.start()
+
+    def freeze(self) -> None:
+        """Let connections stay open without an answer."""
+        self.container.pause()
+
+    def thaw(self) -> None:
+        """Answer again."""
+        self.container.unpause()
+
+
+@contextmanager
+def kafka_server(secrets: Path | None = None, secure_options: Mapping[str, str] | None = None) -> Iterator[KafkaServer]:
+    """A single broker; with `secrets`, a folder that its user may read, it has a SASL_SSL listener named SECURE too."""
+    plain_port, secure_port = free_port(), free_port()
+    listeners, advertised = "PLAINTEXT://:9092,CONTROLLER://:9093", f"PLAINTEXT://127.0.0.1:{plain_port}"
+    if secrets is not None:
+        listeners += ",SECURE://:9094"
+        advertised += f",SECURE://127.0.0.1:{secure_port}"
+    container = (
+        DockerContainer(IMAGE, mem_limit="1g")
+        .with_bind_ports(9092, plain_port)
+        .with_env("KAFKA_NODE_ID", "1")
+        .with_env("KAFKA_PROCESS_ROLES", "broker,controller")
+        .with_env("KAFKA_LISTENERS", listeners)
+        .with_env("KAFKA_ADVERTISED_LISTENERS", advertised)
+        .with_env("KAFKA_CONTROLLER_LISTENER_NAMES", "CONTROLLER")
+        .with_env("KAFKA_LISTENER_SECURITY_PROTOCOL_MAP", "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SECURE:SASL_SSL")
+        .with_env("KAFKA_CONTROLLER_QUORUM_VOTERS", "1@localhost:9093")
+        .with_env("KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR", "1")
+        .with_env("KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR", "1")
+        .with_env("KAFKA_TRANSACTION_STATE_LOG_MIN_ISR", "1")
+        .with_env("KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS", "0")
+        .waiting_for(_started())
+    )
+    if secrets is not None:
+        container.with_bind_ports(9094, secure_port).with_volume_mapping(str(secrets), SECRETS, "ro")
+    for name, value in (secure_options or {}).items():
+        container.with_env(name, value)
+    with container:
+        yield KafkaServer(
+            f"127.0.0.1:{plain_port}",
+            f"127.0.0.1:{secure_port}" if secrets is not None else "",
+            container.get_wrapped_container(),
+        )
+
+
+def _started() -> LogMessageWaitStrategy:
+    strategy = LogMessageWaitStrategy(_STARTED)
+    strategy.with_startup_timeout(_START_SECONDS)
+    return strategy
