@@ -58,7 +58,7 @@ CREATE TABLE terms (term TEXT NOT NULL, document INTEGER NOT NULL, PRIMARY KEY (
 CREATE INDEX terms_by_document ON terms (document);
 
 CREATE TABLE words (word TEXT NOT NULL, document INTEGER NOT NULL, PRIMARY KEY (word, document)) WITHOUT ROWID;
-CREATE INDEX words_by_document ON words (document);
+CREATE INDEX words_by_document ON words (document, word);
 
 CREATE TABLE thumbnails (document INTEGER PRIMARY KEY, webp BLOB NOT NULL);
 """

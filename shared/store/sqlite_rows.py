@@ -104,8 +104,9 @@ def _encoder_number(connection: Connection, encoder_id: str, bits: int) -> int:
 
 def codes_of(connection: Connection, number: int) -> dict[str, bytes]:
     """The document's codes by encoder id."""
+    # The order of a CROSS JOIN is kept: few encoders first, then one look into the codes for each.
     rows = connection.execute(
-        "SELECT encoder_id, entry FROM encoders JOIN codes ON codes.encoder = encoders.number WHERE document = ?",
+        "SELECT encoder_id, entry FROM encoders CROSS JOIN codes ON encoder = encoders.number AND document = ?",
         (number,),
     )
     return {encoder_id: entry[NUMBER_BYTES:] for encoder_id, entry in rows}

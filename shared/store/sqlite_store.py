@@ -1,7 +1,7 @@
 """The store in one SQLite file: one row for each image, so an update replaces in place and no copy can be left over."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from shared.store.sqlite_rows import COLUMNS, NUMBER_BYTES, codes_of, document_o
 
 # Rows removed in one transaction, so that a large month does not keep another writer waiting past its patience.
 _DROP_ROWS = 5000
+# A word of fewer images than this is looked up by the word, others by the image.
+_RARE = 2000
 
 
 class SqliteStore:
@@ -122,13 +124,13 @@ class SqliteStore:
         self, words: Sequence[str], restriction: Restriction, after: PageCursor | None, count: int
     ) -> Sequence[Document]:
         where, values = _conditions("documents", "number", restriction)
-        for word in words:
-            where += " AND number IN (SELECT document FROM words WHERE word >= ? AND word < ?)"
-            values += [word, word + chr(0x10FFFF)]
         if after is not None:
             where += " AND event_time_ms <= ? AND (event_time_ms < ? OR image_id > ?)"
             values += [after.event_time_ms, after.event_time_ms, after.image_id]
         with self._database.reading() as connection:
+            for condition, bounds in _word_conditions(connection, words):
+                where += f" AND {condition}"
+                values += bounds
             rows = connection.execute(
                 f"SELECT {COLUMNS} FROM documents WHERE kind = 'image' AND {where} "
                 "ORDER BY event_time_ms DESC, image_id LIMIT ?",
@@ -177,6 +179,23 @@ def _conditions(table: str, number_column: str, restriction: Restriction) -> tup
         conditions.append(f"{table}.{number_column} IN (SELECT document FROM terms WHERE term IN ({places}))")
         found += alternatives
     return " AND ".join(conditions), found
+
+
+def _word_conditions(connection: Connection, words: Sequence[str]) -> Iterator[tuple[str, tuple[str, str]]]:
+    """For each word a condition on documents, and its values.
+
+    Where a word is rare, its images are listed and sorted. Where all are common, the images are walked from the newest,
+    which finds a page at once and would go through all of them for a rare word.
+    """
+    limits = {word: (word, word + chr(0x10FFFF)) for word in words}
+    question = "SELECT count(*) FROM (SELECT 1 FROM words WHERE word >= ? AND word < ? LIMIT ?)"
+    counts = {word: connection.execute(question, (*limits[word], _RARE)).fetchone()[0] for word in limits}
+    rarest = min(counts, key=counts.__getitem__, default=None)
+    for word, bounds in limits.items():
+        if word == rarest and counts[word] < _RARE:
+            yield "number IN (SELECT document FROM words WHERE word >= ? AND word < ?)", bounds
+        else:
+            yield "EXISTS (SELECT 1 FROM words WHERE document = number AND word >= ? AND word < ?)", bounds
 
 
 def _near(entries: bytes, code: bytes, count: int, radius: int | None) -> dict[int, int]:

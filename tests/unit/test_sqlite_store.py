@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -183,3 +184,19 @@ def test_a_name_that_sqlite_takes_for_memory_is_a_file(tmp_path: Path, monkeypat
     monkeypatch.chdir(tmp_path)
     SqliteStore(Path(":memory:")).close()
     assert (tmp_path / ":memory:").exists()
+
+
+def test_common_and_rare_words_find_the_same_images_in_the_same_order(path: Path) -> None:
+    store = SqliteStore(path)
+    titles = {f"{number:04}": f"blue {'mug' if number % 2 else 'cup'} n{number}" for number in range(2500)}
+    documents = [replace(image(image_id), attributes={"title": title}) for image_id, title in titles.items()]
+    store.write(documents, NOW)
+
+    def found(*words: str) -> list[str]:
+        return [one.image_id for one in store.newest(words, ALL, None, 5000)]
+
+    assert found("blu") == list(titles)
+    assert found("blu", "mug") == [image_id for image_id in titles if int(image_id) % 2]
+    assert found("blu", "n7", "cup") == [image_id for image_id, title in titles.items() if "cup n7" in title]
+    assert found("blue", "red") == []
+    store.close()
