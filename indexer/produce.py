@@ -23,7 +23,7 @@ from shared.errors import ConfigurationError
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 DEMO_SEED = 2026
 
-_BATCH_RECORDS_MAX = 500
+_BATCH_RECORDS_MAX = 100
 _BATCH_BYTES_MAX = 8 * 1024 * 1024
 _OWN_COLUMNS = frozenset({"path", "url", "image_id", "item_id", "event_time"})
 

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,10 +25,8 @@ PAGE = re.compile(r"Page: http://127\.0\.0\.1:(\d+)")
 
 
 @contextmanager
-def demo(folder: Path, *options: str) -> Iterator["subprocess.Popen[str]"]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("CATALOGUE_")}
-    # Neither a cache nor a network: the demo has to find its way without weights.
-    environment |= {"TORCH_HOME": str(folder / "no-weights"), "https_proxy": "http://127.0.0.1:9"}
+def demo(folder: Path, *options: str, **settings: str) -> Iterator["subprocess.Popen[str]"]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("CATALOGUE_")} | settings
     process = subprocess.Popen(
         [sys.executable, "deploy/demo.py", "--folder", str(folder), *options],
         cwd=ROOT,
@@ -72,8 +69,10 @@ def page_port(output: str) -> int:
     return int(found[1])
 
 
-def test_a_demo_indexes_answers_stops_on_ctrl_c_and_is_ready_again_at_once(tmp_path: Path) -> None:
-    with demo(tmp_path, "--items", "12") as first:
+def test_a_demo_indexes_answers_stops_on_ctrl_c_and_goes_on_where_it_ended(tmp_path: Path) -> None:
+    # Neither a cache nor a network: the demo has to find its way without weights.
+    without_weights = {"TORCH_HOME": str(tmp_path / "empty"), "https_proxy": "http://127.0.0.1:9"}
+    with demo(tmp_path, "--items", "12", **without_weights) as first:
         output = read_until(first, "Ready")
         port = page_port(output)
         assert "Embedder: classic (VGG16's ImageNet weights are neither in the cache" in output
@@ -85,13 +84,12 @@ def test_a_demo_indexes_answers_stops_on_ctrl_c_and_is_ready_again_at_once(tmp_p
     assert rest.endswith("Stopped.\n")
     assert not listens(port)
 
-    started = time.monotonic()
     with demo(tmp_path, "--seconds", "0") as second:
         output = read_until(second, "Stopped.")
     assert second.returncode == 0
     assert "Embedder: classic" in output
+    assert "appended" not in output
     assert "Looking for" not in output
-    assert time.monotonic() - started < 20
 
 
 def test_a_demo_of_ones_own_pictures_is_kept_apart_and_takes_the_folder_as_category(tmp_path: Path) -> None:
@@ -104,7 +102,7 @@ def test_a_demo_of_ones_own_pictures_is_kept_apart_and_takes_the_folder_as_categ
         path = pictures / kind / f"{number}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(to_jpeg(flat, 90))
-    with demo(tmp_path / "kept", "--images", str(pictures)) as process:
+    with demo(tmp_path / "kept", "--images", str(pictures), CATALOGUE_EMBEDDER="classic") as process:
         images = get(page_port(read_until(process, "Ready")), "/v1/images")["images"]
     assert {image["image_id"]: image["attributes"] for image in images} == {
         "mug/0.jpg": {"category": "mug"},

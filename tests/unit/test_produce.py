@@ -180,10 +180,10 @@ def test_the_demo_is_counted_before_it_is_drawn() -> None:
 
 
 def test_events_are_appended_in_batches_bounded_in_number_and_bytes() -> None:
-    small = [KeyedEvent(b"%d" % number, b"{}") for number in range(1200)]
+    small = [KeyedEvent(b"%d" % number, b"{}") for number in range(240)]
     large = [KeyedEvent(b"L%d" % number, b"x" * 5_000_000) for number in range(3)]
     writer, told = ListWriter(), list[int]()
     produced = produce(iter([*small, *large]), writer, told.append)
-    assert [len(batch) for batch in writer.batches] == told == [500, 500, 201, 1, 1]
-    assert (produced.events, produced.bytes) == (1203, 1200 * 2 + 15_000_000)
+    assert [len(batch) for batch in writer.batches] == told == [100, 100, 41, 1, 1]
+    assert (produced.events, produced.bytes) == (243, 240 * 2 + 15_000_000)
     assert [record.key for batch in writer.batches for record in batch] == [event.key for event in [*small, *large]]
