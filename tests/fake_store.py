@@ -1,5 +1,6 @@
 """A store in memory, by brute force: what the searcher is tested on, and the truth for the real stores."""
 
+import json
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -8,7 +9,7 @@ from datetime import datetime
 import numpy as np
 
 from shared.document import Document, attribute_terms, attribute_words
-from shared.errors import ConfigurationError, RejectedError, StoreUnavailableError
+from shared.errors import ConfigurationError, RejectedError, RejectionReason, StoreUnavailableError
 from shared.hash_code import hamming_distances
 from shared.rolling_window import is_droppable, month_of
 from shared.store import (
@@ -26,12 +27,13 @@ from shared.store import (
 class FakeStore:
     """Keeps the contract of `shared.store.Store`; what a test may set makes it fail, wait, or answer in part.
 
-    `away` makes every call fail; `held` makes `nearest` wait until it is set; `incomplete` is given as the reason of
-    an incomplete answer; `asked` collects the counts that `nearest` was asked for.
+    `away` makes every call fail; `held` makes `nearest` wait until it is set, and `waiting` tells that it does;
+    `incomplete` is given as the reason of an incomplete answer; `asked` collects the counts that `nearest` was asked for.
     """
 
     away: bool = False
     held: threading.Event | None = None
+    waiting: threading.Event = field(default_factory=threading.Event)
     incomplete: str | None = None
     asked: list[int] = field(default_factory=list)
     _encoder: StoredEncoder | None = None
@@ -42,7 +44,7 @@ class FakeStore:
     def activate_encoder(self, encoder: StoredEncoder) -> None:
         with self._answering():
             if self._encoder is not None and self._encoder.encoder_id != encoder.encoder_id:
-                raise ConfigurationError(f"the encoder {self._encoder.encoder_id} is active")
+                raise ConfigurationError("another encoder is active")
             self._encoder = encoder
 
     def active_encoder(self) -> StoredEncoder | None:
@@ -54,6 +56,9 @@ class FakeStore:
 
     def write(self, documents: Sequence[Document], now: datetime) -> Sequence[WriteOutcome | RejectedError]:
         with self._answering():
+            for document in documents:
+                for encoder_id, code in document.codes.items():
+                    self._check_length(encoder_id, code)
             return [self._write(document, month_of(now)) for document in documents]
 
     def drop_expired(self, now: datetime, window_months: int) -> Sequence[str]:
@@ -77,9 +82,11 @@ class FakeStore:
         self, encoder_id: str, code: bytes, count: int, radius: int | None, restriction: Restriction
     ) -> Neighbours:
         if self.held is not None:
+            self.waiting.set()
             self.held.wait(30)
         with self._answering():
             self.asked.append(count)
+            self._check_length(encoder_id, code)
             visible = [document for document in self._visible(restriction) if encoder_id in document.codes]
         if not visible:
             return Neighbours([], self.incomplete is None, self.incomplete)
@@ -122,7 +129,15 @@ class FakeStore:
             raise StoreUnavailableError("the store is away")
         return self._lock
 
-    def _write(self, document: Document, month: str) -> WriteOutcome:
+    def _check_length(self, encoder_id: str, code: bytes) -> None:
+        kept = (document.codes[encoder_id] for document in self._documents.values() if encoder_id in document.codes)
+        bits = len(next(kept, code)) * 8
+        if len(code) * 8 != bits:
+            raise ConfigurationError(f"codes of {encoder_id} have {bits} bits, not {len(code) * 8}")
+
+    def _write(self, document: Document, month: str) -> WriteOutcome | RejectedError:
+        if not _can_be_kept(document):
+            return RejectedError(RejectionReason.DOCUMENT_REFUSED, "no JSON in UTF-8 can say this")
         there = self._documents.get(document.image_id)
         if there is not None and there.version >= document.version:
             return WriteOutcome.SUPERSEDED
@@ -132,6 +147,14 @@ class FakeStore:
 
     def _visible(self, restriction: Restriction) -> list[Document]:
         return [document for document in self._documents.values() if _passes(document, restriction)]
+
+
+def _can_be_kept(document: Document) -> bool:
+    try:
+        json.dumps(document.attributes, ensure_ascii=False, allow_nan=False).encode()
+    except ValueError:
+        return False
+    return True
 
 
 def _passes(document: Document, restriction: Restriction) -> bool:

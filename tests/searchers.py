@@ -1,0 +1,133 @@
+"""A searcher in memory: a fake store, fake pictures, a clock that the test moves."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from searcher.backend import Backend
+from searcher.search import Searcher, SearcherParts
+from searcher.services import Services
+from searcher.web import create_app
+from searcher.wire import Crop
+from shared.document import Document, Kind
+from shared.images.decoded import DecodedImage
+from shared.metrics import SearcherMetrics
+from shared.rolling_window import to_milliseconds
+from shared.settings import Settings
+from tests.fake_store import FakeStore
+from tests.fakes import FakeDecoder, FakeEncoder, FakeFetcher
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+ENCODER = FakeEncoder()
+
+
+@dataclass
+class CroppingDecoder(FakeDecoder):
+    """A fake decoder for which a part of a picture is another picture."""
+
+    async def decode(self, content: bytes, *, thumbnail: bool, crop: Crop | None = None) -> DecodedImage:
+        whole = await super().decode(content, thumbnail=thumbnail)
+        if crop is None:
+            return whole
+        part = await super().decode(content + repr(crop).encode(), thumbnail=False)
+        return DecodedImage(part.pixels, whole.thumbnail, whole.width, whole.height)
+
+
+@dataclass
+class FakeSearcher:
+    """The parts of a searcher, for a test to look into and to break."""
+
+    store: FakeStore
+    fetcher: FakeFetcher
+    backend: Backend
+    parts: SearcherParts
+    registry: CollectorRegistry
+    settings: Settings
+    new_backend: Callable[[], Backend]
+    now: datetime = NOW
+
+    @property
+    def searcher(self) -> Searcher:
+        """What answers queries."""
+        return Searcher(self.parts, self.settings)
+
+    def app(self) -> FastAPI:
+        """What answers HTTP."""
+        return create_app(Services.of(self.parts, self.registry, self.settings), self.parts.metrics)
+
+    def put(self, *documents: Document) -> None:
+        """Write documents into the store."""
+        self.store.write(documents, self.now)
+
+    def metric(self, name: str, **labels: str) -> float:
+        """The value of a metric, 0 where it has none yet."""
+        return self.registry.get_sample_value(name, labels) or 0.0
+
+
+@contextmanager
+def fake_searcher(**settings: Any) -> Iterator[FakeSearcher]:
+    """A ready searcher over an empty store."""
+    made = Settings(_env_file=None, **{"search_seconds": 20.0, **settings})  # type: ignore[call-arg]
+    registry = CollectorRegistry()
+    fetcher = FakeFetcher()
+    with ThreadPoolExecutor(4) as store_threads, ThreadPoolExecutor(1) as model_thread:
+        new_backend = partial(Backend, store_threads, model_thread, made.search_seconds)
+        backend = new_backend()
+        backend.store = store = FakeStore()
+        backend.encoder = FakeEncoder()
+        parts = SearcherParts(backend, fetcher, CroppingDecoder(), SearcherMetrics(registry), lambda: found.now)
+        found = FakeSearcher(store, fetcher, backend, parts, registry, made, new_backend)
+        try:
+            yield found
+        finally:
+            # A thread that a test left waiting would hold up the end of the pool.
+            if store.held is not None:
+                store.held.set()
+
+
+def code_near(code: bytes, distance: int) -> bytes:
+    """The code with its first `distance` bits flipped."""
+    number = int.from_bytes(code, "big")
+    mask = ((1 << distance) - 1) << (len(code) * 8 - distance)
+    return (number ^ mask).to_bytes(len(code), "big")
+
+
+def code_of(content: bytes) -> bytes:
+    """The code that the fake decoder and the fake encoder give for a picture's bytes."""
+    digest = hashlib.sha256(content).digest()
+    pixels = (digest * (224 * 224 * 3 // len(digest)))[: 224 * 224 * 3]
+    return hashlib.sha256(pixels).digest()
+
+
+def image(
+    image_id: str,
+    code: bytes = bytes(32),
+    *,
+    age: timedelta = timedelta(hours=1),
+    attributes: Mapping[str, Any] | None = None,
+    **fields: Any,
+) -> Document:
+    """A live document, as old as `age`."""
+    kept: dict[str, Any] = {
+        "version": 1,
+        "item_id": image_id,
+        "thumbnail": b"webp of " + image_id.encode(),
+        **fields,
+    }
+    return Document(
+        image_id=image_id,
+        kind=Kind.IMAGE,
+        version_explicit=True,
+        event_time_ms=to_milliseconds(NOW - age),
+        attributes=attributes or {},
+        codes={ENCODER.encoder_id: code},
+        **kept,
+    )
