@@ -10,7 +10,7 @@ import io
 import json
 import re
 import zipfile
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,10 +98,10 @@ def load_encoder(stored: StoredEncoder, settings: Settings) -> Encoder:
     spec, binarizer = _read(stored)
     _refuse_other_embedder(spec, settings)
     embedder = open_embedder(settings, spec)
-    if (given := replace(embedder.spec, name=spec.name)) != spec:
-        raise ConfigurationError(
-            f"the encoder {stored.encoder_id} was fitted with {asdict(spec)}, but the settings give {asdict(given)}"
-        )
+    given = asdict(embedder.spec) | {"name": spec.name}
+    if differing := [name for name, value in asdict(spec).items() if given[name] != value]:
+        changes = "; ".join(f"{name} was {getattr(spec, name)!r} and is {given[name]!r}" for name in differing)
+        raise ConfigurationError(f"the settings do not give the network of the encoder {stored.encoder_id}: {changes}")
     return Encoder(embedder, binarizer, spec, stored.encoder_id)
 
 

@@ -13,8 +13,6 @@ import pytest
 import torch
 import torchvision
 from numpy.typing import NDArray
-from onnx_file import UINT8, network_bytes
-from pictures import draw
 
 from shared.encoding.classic import ClassicEmbedder
 from shared.encoding.embedder import Embedder
@@ -23,6 +21,8 @@ from shared.encoding.vgg16 import IMAGENET_SHA256, random_state
 from shared.encoding.weights_file import cached_download, file_sha256
 from shared.errors import ConfigurationError, DependencyUnavailableError
 from shared.settings import Settings
+from tests.onnx_file import UINT8, network_bytes
+from tests.pictures import draw
 
 Pixels = NDArray[np.uint8]
 
@@ -175,11 +175,10 @@ def state_file(folder: Path, **changed: object) -> Path:
     """A whole state dict in a small file: each tensor is one number seen as many. Scores come out as 0.5."""
     with torch.device("meta"):
         shapes = {name: each.shape for name, each in torchvision.models.vgg16(init_weights=False).state_dict().items()}
-    state = {name: torch.zeros(1).expand(shape) for name, shape in shapes.items()}
+    state: dict[str, object] = {name: torch.zeros(1).expand(shape) for name, shape in shapes.items()}
     state["classifier.6.bias"] = torch.full((1,), 0.5).expand(1000)
-    state = {name: tensor for name, tensor in {**state, **changed}.items() if tensor is not None}
     path = folder / "weights.pth"
-    torch.save(state, path)
+    torch.save({name: value for name, value in {**state, **changed}.items() if value is not None}, path)
     return path
 
 
