@@ -28,7 +28,8 @@ class FakeStore:
     """Keeps the contract of `shared.store.Store`; what a test may set makes it fail, wait, or answer in part.
 
     `away` makes every call fail; `held` makes `nearest` wait until it is set, and `waiting` tells that it does;
-    `incomplete` is given as the reason of an incomplete answer; `asked` collects the counts that `nearest` was asked for.
+    `incomplete` is given as the reason of an incomplete answer; `asked` collects the counts that `nearest` was asked
+    for.
     """
 
     away: bool = False

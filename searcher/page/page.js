@@ -9,6 +9,7 @@
   const uploads = new Map();
   const uploadsMax = 20;
   let pending = null;
+  let retry = 0;
   let anchor = 0;
 
   root.classList.add("js");
@@ -27,6 +28,7 @@
     document.addEventListener("input", onInput);
     document.addEventListener("change", onChange);
     document.addEventListener("keydown", onKey);
+    document.addEventListener("focusin", (event) => event.target.matches(".grid input") && rove(event.target));
     document.addEventListener("paste", onPaste);
     // Errors of pictures do not bubble; they are met on their way down.
     document.addEventListener("error", onPictureError, true);
@@ -63,7 +65,8 @@
     show("/", form, { push: true, file });
   }
 
-  async function show(address, form, { push = false, file = null, seed = null, refining = false, focus = "" } = {}) {
+  async function show(address, form, options = {}) {
+    clearTimeout(retry);
     pending?.abort();
     const request = (pending = new AbortController());
     find("results").setAttribute("aria-busy", "true");
@@ -76,8 +79,16 @@
       return;
     }
     if (!page) return;
-    put(page, { push, file, seed, refining });
-    if (focus) find(focus)?.focus();
+    if (page.querySelector("#results .failed")) putFailure(page, () => show(address, form, options));
+    else put(page, options);
+    if (options.focus) find(options.focus)?.focus();
+  }
+
+  /** Only the results tell of a failure: the seed and what refines it stay, to be tried again. */
+  function putFailure(page, again) {
+    find("results").replaceWith(page.getElementById("results"));
+    const seconds = page.querySelector('meta[http-equiv="refresh"]')?.content;
+    if (seconds) retry = setTimeout(again, Number(seconds) * 1000);
   }
 
   /** The document of a reply; what is refused before the page is reached (a body too large) is a problem document. */
@@ -88,7 +99,7 @@
     return isPage ? new DOMParser().parseFromString(text, "text/html") : null;
   }
 
-  function put(page, { push, file, seed, refining }) {
+  function put(page, { push = false, file = null, seed = null, refining = false }) {
     const ticked = new Set([...document.querySelectorAll(".grid :checked")].map((box) => box.dataset.id));
     const sameSeed = seedKey(document) === seedKey(page);
     // A control that is being used stays; around it only the list of filters may have changed.
@@ -255,7 +266,6 @@
       for (const other of all.slice(from, to + 1)) other.checked = box.checked;
     }
     anchor = place;
-    rove(box);
     countTicks();
   }
 
@@ -314,7 +324,6 @@
     event.preventDefault();
     const next = all[place + steps[event.key]];
     if (!next) return undefined;
-    rove(next);
     next.focus();
     if (event.shiftKey) {
       // Shift with an arrow takes the tick of where the range began along the way.

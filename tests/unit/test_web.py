@@ -553,7 +553,7 @@ def test_an_export_is_safe_to_open_in_a_spreadsheet(made: FakeSearcher, client: 
 
 
 def test_a_thousand_ticked_images_are_exported(client: TestClient) -> None:
-    entry = {
+    entry: dict[str, Any] = {
         "image_id": "a",
         "item_id": "a",
         "event_time": "2026-11-20T11:00:00.000Z",
