@@ -206,6 +206,7 @@ class _Run:
         self._settings = settings
         self._registry = registry
         self._metrics = IndexerMetrics(registry)
+        self._metrics.ready.set_function(self._ready)
         self._log = structlog.get_logger()
         self._patience = Patience(settings.retry_seconds_max, asyncio.sleep, random.Random(), self._metrics, self._log)
         self._worker: Worker | None = None
@@ -298,9 +299,7 @@ class _Run:
         return self._worker is None or bool(self._patience.waiting_for)
 
     def _ready(self) -> bool:
-        ready = self._worker is not None and self._worker.ready
-        self._metrics.ready.set(ready)
-        return ready
+        return self._worker is not None and self._worker.ready
 
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()
