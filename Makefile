@@ -3,7 +3,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-SOURCES := shared indexer searcher deploy tests
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check bench up down
@@ -22,19 +21,25 @@ $(INSTALLED): pyproject.toml
 	@touch $@
 
 demo: install ## Index a drawn catalogue and serve the page; IMAGES=DIR: your pictures; DEMO_SECONDS=N: stop by itself
-	@$(BIN)/python deploy/demo.py
+	@$(BIN)/python deploy/demo.py $(if $(IMAGES),--images "$(IMAGES)") $(if $(DEMO_SECONDS),--seconds "$(DEMO_SECONDS)")
 
 check: install ## Format, lint and types, in seconds
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy $(SOURCES)
+	$(BIN)/mypy -p shared -p indexer -p searcher -p tests
+	$(BIN)/mypy deploy
 
 test: check ## The same, and all tests (ARGS=… for pytest); real servers need a Docker engine
 	$(BIN)/pytest $(ARGS)
 
 bench: install ## Measure speed, each against a peer or a limit of the machine in the same run (half an hour)
-	@for script in forward end_to_end freshness query; do \
-		echo "== $$script"; $(BIN)/python deploy/bench/$$script.py || exit; done
+	$(BIN)/python deploy/bench/forward.py
+	$(BIN)/python deploy/bench/end_to_end.py
+	$(BIN)/python deploy/bench/end_to_end.py --http
+	$(BIN)/python deploy/bench/end_to_end.py --network vgg16
+	$(BIN)/python deploy/bench/freshness.py
+	$(BIN)/python deploy/bench/freshness.py --embedded
+	$(BIN)/python deploy/bench/query.py
 
 up: .env ## Kafka, Elasticsearch, indexer, searcher and Prometheus in containers
 	docker compose up --build --detach

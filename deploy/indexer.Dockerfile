@@ -4,6 +4,12 @@
 #              CUDA libraries; the driver comes from the host)
 # TORCH_INDEX  a package index with CPU-only torch wheels: an image of 1.5 GB in place of 6 GB
 ARG BASE=python:3.11-slim
+
+# Only the list of dependencies counts for the cache of the minutes-long layer below, not the rest of pyproject.toml.
+FROM python:3.11-slim AS dependencies
+COPY pyproject.toml .
+RUN python3 -c 'import tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; print(*project["dependencies"], *project["optional-dependencies"]["onnx"], sep="\n")' >/dependencies.txt
+
 FROM ${BASE}
 ARG TORCH_INDEX=
 ENV PATH=/opt/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1
@@ -15,19 +21,17 @@ RUN if ! python3 -c 'import ensurepip' 2>/dev/null; then \
     fi \
     && python3 -m venv /opt/venv
 
-# The dependencies change seldom and take minutes, so they are a layer of their own, the same in both images.
-WORKDIR /app
-COPY pyproject.toml .
-RUN python3 -c 'import tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; print(*project["dependencies"], *project["optional-dependencies"]["onnx"], sep="\n")' >/tmp/all.txt \
-    && if [ -n "$TORCH_INDEX" ]; then grep '^torch' /tmp/all.txt >/tmp/torch.txt && pip install -q --index-url "$TORCH_INDEX" -r /tmp/torch.txt; fi \
-    && pip install -q -r /tmp/all.txt \
-    && rm /tmp/*.txt
+# The same layer in both images.
+COPY --from=dependencies /dependencies.txt /tmp/
+RUN if [ -n "$TORCH_INDEX" ]; then grep '^torch' /tmp/dependencies.txt | xargs pip install -q --index-url "$TORCH_INDEX"; fi \
+    && pip install -q -r /tmp/dependencies.txt
 
 # Downloaded weights, shared by a volume; the owner of the folder becomes the volume's.
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin catalogue \
     && install -d -o catalogue /var/lib/catalogue
 ENV TORCH_HOME=/var/lib/catalogue/torch HOME=/tmp CATALOGUE_LOG_FORMAT=json CATALOGUE_METRICS_HOST=0.0.0.0
 
+WORKDIR /app
 COPY . .
 RUN pip install -q --no-deps . && rm -rf /app/*
 USER 10001
