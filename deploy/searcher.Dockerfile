@@ -1,8 +1,8 @@
 # The searcher: docker build -f deploy/searcher.Dockerfile -t catalogue-searcher .
 #
-# BASE         a CUDA image works as well, for instance one of nvidia/cuda:*-base-ubuntu24.04 (the torch wheels bring the
-#              CUDA libraries; the driver comes from the host)
-# TORCH_INDEX  a package index with CPU-only torch wheels: an image of 1.5 GB in place of 6 GB
+# BASE         a CUDA image works as well, such as one of nvidia/cuda:*-base-ubuntu24.04 (the torch wheels bring the CUDA
+#              libraries, the host the driver)
+# TORCH_INDEX  a package index with CPU-only torch wheels, which are far smaller than the usual ones (an image of 6 GB)
 ARG BASE=python:3.11-slim
 
 # Only the list of dependencies counts for the cache of the minutes-long layer below, not the rest of pyproject.toml.
