@@ -18,7 +18,7 @@ import urllib.error
 import urllib.request
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from itertools import accumulate
 from pathlib import Path
 
@@ -34,6 +34,8 @@ ROOT = Path(__file__).parents[1]
 LOOK_SECONDS = 0.2
 STOP_SECONDS = 40.0
 PAGE_PORT, METRICS_PORT = 8080, 9108
+# Enough for 256 bits, and a minute or two of VGG16 on a processor.
+SAMPLE = 1000
 
 
 class StoppedError(Exception):
@@ -51,16 +53,15 @@ def main() -> int:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    demo = Demo(options, console, stop)
     try:
-        demo.prepare()
-        demo.serve()
-    except StoppedError:
-        pass
+        demo = Demo(options, console, stop)
+        with suppress(StoppedError):
+            demo.prepare()
+            demo.serve()
     except (FailedError, CatalogueError) as error:
-        console.print(f"[red]{error}")
+        console.print(str(error), style="red", markup=False)
         return 1
-    console.print("Stopped.")
+    console.print(f"Stopped. {demo.folder} keeps everything for the next start; remove it to start over.", markup=False)
     return 0
 
 
@@ -73,12 +74,12 @@ class Demo:
         self._seconds: float | None = options.seconds
         self._console = console
         self._stop = stop
-        self._folder = _folder_of(options.folder.absolute(), self._images)
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._events = self._folder / "events.jsonl"
+        self.folder = _folder_of(options.folder.absolute(), self._images)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._events = self.folder / "events.jsonl"
         self._page_port = self._port(PAGE_PORT, "the page")
         self._metrics_port = self._port(METRICS_PORT, "the worker's metrics")
-        self._state_file = self._folder / "demo.json"
+        self._state_file = self.folder / "demo.json"
         self._state: dict[str, str] = json.loads(self._state_file.read_text()) if self._state_file.exists() else {}
 
     def prepare(self) -> None:
@@ -92,7 +93,7 @@ class Demo:
         if not self._fitted():
             self._fit(chosen)
         elif self._embedder() != (chosen or self._embedder()):
-            self._console.print(f"The index was made with {self._embedder()}; remove {self._folder} to use {chosen}.")
+            self._console.print(f"The index was made with {self._embedder()}; remove {self.folder} to use {chosen}.")
         self._console.print(f"Embedder: {self._embedder()} ({self._state['because']}).")
 
     def serve(self) -> None:
@@ -136,7 +137,7 @@ class Demo:
         # Remembered first: an encoder that becomes active just before a crash is then known by its embedder.
         self._remember("because", because)
         self._remember("embedder", embedder)
-        return self._call("fit", may_lack_dependency=optional)
+        return self._call("fit", "--sample", str(SAMPLE), may_lack_dependency=optional)
 
     def _fitted(self) -> bool:
         with closing(open_store(load_settings(self._overrides()))) as store:
@@ -155,7 +156,7 @@ class Demo:
         """The settings of the demo, by field name."""
         settings = {
             "events_url": self._events.as_uri(),
-            "store_url": "sqlite" + (self._folder / "catalogue.db").as_uri().removeprefix("file"),
+            "store_url": "sqlite" + (self.folder / "catalogue.db").as_uri().removeprefix("file"),
             "http_port": str(self._page_port),
             "metrics_port": str(self._metrics_port),
         }
@@ -172,7 +173,7 @@ class Demo:
         """Run an `indexer` command to its end on this terminal; False where a dependency that may be missing is."""
         command = [sys.executable, "-m", "indexer", *arguments]
         # A session of its own: Ctrl-C reaches this process alone, which stops the others in order.
-        process = subprocess.Popen(command, cwd=self._folder, env=self._environment(), start_new_session=True)
+        process = subprocess.Popen(command, cwd=self.folder, env=self._environment(), start_new_session=True)
         try:
             while process.poll() is None:
                 self._pause()
@@ -186,11 +187,11 @@ class Demo:
 
     @contextmanager
     def _running(self, package: str, command: str) -> Iterator["Program"]:
-        log = self._folder / f"{package}.log"
+        log = self.folder / f"{package}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", package, command],
-                cwd=self._folder,
+                cwd=self.folder,
                 env=self._environment(),
                 stdout=output,
                 stderr=subprocess.STDOUT,
