@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from tests.integration.test_embedded_job import all_visible, events_for_killing, kill_after
-from tests.programs import Programs, get_json, programs, until
+from tests.programs import Programs, get_json, get_status, metric, programs, until
+from tests.tcp_proxy import TcpProxy
 
 pytestmark = pytest.mark.containers
 
@@ -65,7 +66,7 @@ def test_the_clothing_pictures_give_the_same_hits_on_both_and_rank_as_well_as_kn
 def visible_count(base: str) -> int:
     found, cursor = 0, ""
     while True:
-        page = get_json(f"{base}/v1/images?limit=500{cursor}")
+        page = get_json(f"{base}/v1/images?limit=100{cursor}")
         found += len(page["images"])
         if not page.get("cursor"):
             return found
@@ -98,3 +99,39 @@ def test_workers_killed_on_real_servers_leave_nothing_missing_doubled_or_stale(r
     with real.serving() as base:
         until(lambda: visible_count(base) == len(visible), 30, "the refresh")
         assert all_visible(base) == visible
+
+
+def test_a_store_that_is_away_at_the_start_and_later_is_waited_for_and_told_once(real: Programs) -> None:
+    host, _, port = real.settings["store_url"].removeprefix("elasticsearch://").partition(":")
+    real.ok("indexer", "produce", "--demo", "8")
+    real.ok("indexer", "fit", "--sample", "20")
+    with TcpProxy(host, int(port)) as proxy:
+        real.settings["store_url"] = f"elasticsearch://127.0.0.1:{proxy.port}"
+        ready = f"http://127.0.0.1:{real.settings['metrics_port']}/readyz"
+        with real.running("indexer", "run") as worker:
+            until(lambda: told(real, "dependency_away") == 1, 60, "the outage at the start", worker)
+            assert get_status(ready) == 503
+            proxy.open()
+            until(lambda: get_status(ready) == 200, 60, "the worker", worker)
+            until(lambda: done(real) == consumed(real) > 0, 60, "the records", worker)
+            proxy.cut()
+            real.ok("indexer", "produce", "--demo", "9")
+            until(lambda: told(real, "dependency_away") == 2, 60, "the later outage", worker)
+            assert get_status(ready) == 503
+            before = done(real)
+            proxy.open()
+            until(lambda: done(real) == consumed(real) > before, 60, "the records after it", worker)
+        assert told(real, "dependency_away") == told(real, "dependency_back") == 2
+
+
+def told(job: Programs, event: str) -> int:
+    """How often the worker's log has this event."""
+    return (job.folder / "indexer.log").read_text().count(f'"event": "{event}"')
+
+
+def done(job: Programs) -> float:
+    return metric(job.settings["metrics_port"], "catalogue_indexer_records_total")
+
+
+def consumed(job: Programs) -> float:
+    return metric(job.settings["metrics_port"], "catalogue_indexer_records_consumed_total")
