@@ -10,6 +10,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 
 from shared.errors import ConfigurationError
 
+Answer = tuple[HTTPStatus, bytes, str]
+"""Status, body and content type."""
+
 
 class HealthServer:
     """Answers in threads of its own while the `with` block runs.
@@ -21,7 +24,7 @@ class HealthServer:
     def __init__(
         self, host: str, port: int, registry: CollectorRegistry, live: Callable[[], bool], ready: Callable[[], bool]
     ) -> None:
-        answers = {
+        answers: dict[str, Callable[[], Answer]] = {
             "/metrics": lambda: (HTTPStatus.OK, generate_latest(registry), CONTENT_TYPE_LATEST),
             "/livez": lambda: _verdict(live()),
             "/readyz": lambda: _verdict(ready()),
@@ -66,7 +69,7 @@ class HealthServer:
         self._server.server_close()
 
 
-def _verdict(good: bool) -> tuple[HTTPStatus, bytes, str]:
+def _verdict(good: bool) -> Answer:
     if good:
         return HTTPStatus.OK, b"ok\n", "text/plain"
     return HTTPStatus.SERVICE_UNAVAILABLE, b"not now\n", "text/plain"

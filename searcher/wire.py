@@ -126,7 +126,7 @@ class ListedImage(_Wire):
     attributes: dict[str, Scalar | list[Scalar]]
 
     @classmethod
-    def of(cls, document: Document) -> Self:
+    def of(cls, document: Document) -> "ListedImage":
         """What is shown of a document."""
         return cls.model_construct(**_shown(document))
 
@@ -138,7 +138,7 @@ class Hit(ListedImage):
     similarity: float
 
     @classmethod
-    def near(cls, neighbour: Neighbour, bits: int) -> Self:
+    def near(cls, neighbour: Neighbour, bits: int) -> "Hit":
         """What is shown of a neighbour."""
         distance = neighbour.distance
         return cls.model_construct(
@@ -177,7 +177,7 @@ class ImageReply(ListedImage):
     code: str | None
 
     @classmethod
-    def of_version(cls, document: Document, encoder_id: str | None) -> Self:
+    def of_version(cls, document: Document, encoder_id: str | None) -> "ImageReply":
         """A document as it is shown by itself."""
         code = document.codes.get(encoder_id or "")
         return cls.model_construct(

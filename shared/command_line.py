@@ -22,7 +22,7 @@ def new_parser(prog: str, description: str) -> tuple[argparse.ArgumentParser, Su
     parser = argparse.ArgumentParser(
         prog=prog,
         description=description,
-        epilog=f"Settings come from flags, CATALOGUE_… variables, or .env, in this order. `{prog} COMMAND --help` lists "
+        epilog=f"Settings: flags, CATALOGUE_… variables, or .env, in that order. `{prog} COMMAND --help` lists "
         f"them. {_EXIT_CODES}",
         allow_abbrev=False,
     )

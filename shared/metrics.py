@@ -41,7 +41,7 @@ class IndexerMetrics:
         )
         self.lag_seconds = Gauge(
             "catalogue_indexer_lag_seconds",
-            "Age of the oldest record in flight since its own timestamp (Kafka) or since it was read (file); 0 if none.",
+            "Age of the oldest record in flight, by its own timestamp (Kafka); 0 where there is none, and in a file.",
             registry=registry,
         )
         self.in_flight_records = Gauge(

@@ -75,7 +75,7 @@ class FakeSearcher:
 @contextmanager
 def fake_searcher(**settings: Any) -> Iterator[FakeSearcher]:
     """A ready searcher over an empty store."""
-    made = Settings(_env_file=None, **{"search_seconds": 20.0, **settings})  # type: ignore[call-arg]
+    made = Settings(_env_file=None, **{"search_seconds": 20.0, **settings})
     registry = CollectorRegistry()
     fetcher = FakeFetcher()
     with ThreadPoolExecutor(4) as store_threads, ThreadPoolExecutor(1) as model_thread:

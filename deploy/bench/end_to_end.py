@@ -57,7 +57,7 @@ def network_settings(network: str) -> dict[str, str]:
 
 def bare_rate(paths: list[Path], settings: dict[str, str], seconds: float = 20.0) -> float:
     """Images per second of decode and forward alone: each batch decoded on all cores, then run on all cores."""
-    made = Settings(_env_file=None, **settings)  # type: ignore[call-arg, arg-type]
+    made = Settings(_env_file=None, **settings)  # type: ignore[arg-type]
     embedder = open_embedder(made)
     contents = [path.read_bytes() for path in paths[:1905]]
     size = embedder.batch_size

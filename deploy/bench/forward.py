@@ -49,7 +49,7 @@ def main() -> None:
 
 def open_vgg16(compute: str, device: str, weights: str) -> Embedder:
     """The project's embedder."""
-    return open_embedder(Settings(_env_file=None, compute=compute, device=device, weights=weights))  # type: ignore[call-arg, arg-type]
+    return open_embedder(Settings(_env_file=None, compute=compute, device=device, weights=weights))
 
 
 def speeds(embedder: Embedder, device: str, rounds: int) -> dict[str, object]:

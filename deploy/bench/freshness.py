@@ -10,13 +10,13 @@ from datetime import UTC, datetime
 
 import rig
 from end_to_end import network_settings, produce
-from indexer.event_log.opening import open_writer
-from shared.store.opening import open_store
 
 from indexer.event_log import NewRecord
+from indexer.event_log.opening import open_writer
 from shared.rolling_window import to_milliseconds, window_start
 from shared.settings import Settings
 from shared.store import Restriction, Store
+from shared.store.opening import open_store
 
 _WARM_UP_EVENTS = 600
 
@@ -57,7 +57,7 @@ def warm_up(bench: rig.Bench) -> float:
 
 def delays_at(bench: rig.Bench, rate: float, events: int) -> list[float]:
     """Append events at a rate; for the n-th of them the seconds until one more than n new images were visible."""
-    settings = Settings(_env_file=None, **bench.settings)  # type: ignore[call-arg, arg-type]
+    settings = Settings(_env_file=None, **bench.settings)  # type: ignore[arg-type]
     pictures = rig.clothing(_WARM_UP_EVENTS + events)[_WARM_UP_EVENTS:]
     contents = [(f"fresh/{n}", category, path.read_bytes()) for n, (_, category, path) in enumerate(pictures)]
     store, writer = open_store(settings), open_writer(settings)

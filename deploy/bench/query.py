@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 
 import numpy as np
 import rig
-from shared.encoding.encoder import fit_encoder
-from shared.encoding.opening import open_embedder
-from shared.store.opening import open_store
 
 from shared.document import Document, Kind
+from shared.encoding.encoder import fit_encoder
+from shared.encoding.opening import open_embedder
 from shared.rolling_window import to_milliseconds, window_start
 from shared.settings import Settings
 from shared.store import Restriction
+from shared.store.opening import open_store
 
 _BATCH = 1000
 
@@ -38,7 +38,7 @@ def main() -> None:
 
 def fill(bench: rig.Bench, images: int) -> None:
     """Activate an encoder and write images with random codes."""
-    settings = Settings(_env_file=None, **bench.settings)  # type: ignore[call-arg, arg-type]
+    settings = Settings(_env_file=None, **bench.settings)  # type: ignore[arg-type]
     generator = np.random.default_rng(1)
     embedder = open_embedder(settings)
     embeddings = generator.standard_normal((600, embedder.spec.dimensions)).astype(np.float32)

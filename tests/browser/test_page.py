@@ -44,7 +44,7 @@ SWITCHES = [
     "--disable-sync",
 ]
 HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>"
-LIMITS = DecodeLimits.of(Settings(_env_file=None), cores=1)  # type: ignore[call-arg]
+LIMITS = DecodeLimits.of(Settings(_env_file=None), cores=1)
 
 
 class BrightnessEncoder:

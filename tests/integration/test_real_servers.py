@@ -79,7 +79,7 @@ def ranking(reply: dict[str, Any]) -> list[tuple[int, str]]:
 
 def precision_at_10(replies: list[dict[str, Any]], seeds: list[str]) -> float:
     """The share of each seed's ten nearest others that are of its category; the id's first part is the category."""
-    shares = []
+    shares: list[float] = []
     for reply, seed in zip(replies, seeds, strict=True):
         others = [hit for hit in reply["hits"] if hit["image_id"] != seed][:10]
         shares.append(sum(hit["attributes"]["category"] == seed.split("/")[0] for hit in others) / 10)

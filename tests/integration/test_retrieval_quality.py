@@ -34,7 +34,7 @@ class Embedded:
 
     @classmethod
     def by(cls, embedder_setting: str, pixels: NDArray[np.uint8], categories: NDArray[np.str_]) -> "Embedded":
-        embedder = open_embedder(Settings(_env_file=None, embedder=embedder_setting))  # type: ignore[call-arg]
+        embedder = open_embedder(Settings(_env_file=None, embedder=embedder_setting))
         embeddings = embedder.embed(pixels)
         return cls(embedder, embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True), categories)
 
@@ -62,7 +62,7 @@ def clothing(data_dir: Path) -> tuple[NDArray[np.uint8], NDArray[np.str_]]:
     folder = data_dir / "data" / "clothing"
     with (folder / "items.csv").open() as table:
         rows = list(csv.DictReader(table))
-    limits = DecodeLimits.of(Settings(_env_file=None), cores=1)  # type: ignore[call-arg]
+    limits = DecodeLimits.of(Settings(_env_file=None), cores=1)
     pixels = np.empty((len(rows), SIDE, SIDE, 3), np.uint8)
     for row, target in zip(rows, pixels, strict=True):
         picture = decode((folder / row["path"]).read_bytes(), limits, thumbnail=False)

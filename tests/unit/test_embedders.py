@@ -28,7 +28,7 @@ Pixels = NDArray[np.uint8]
 
 
 def settings(**changed: object) -> Settings:
-    return Settings(_env_file=None, **changed)  # type: ignore[call-arg, arg-type]
+    return Settings(_env_file=None, **changed)  # type: ignore[arg-type]
 
 
 def pictures(count: int, seed: int = 0) -> Pixels:

@@ -24,7 +24,7 @@ SPEC = EmbedderSpec("vgg16", "fc7", "ab" * 32, "bfloat16", f"{PREPROCESSING} ima
 
 
 def settings(**changed: object) -> Settings:
-    return Settings(_env_file=None, **changed)  # type: ignore[call-arg, arg-type]
+    return Settings(_env_file=None, **changed)  # type: ignore[arg-type]
 
 
 def pictures(count: int, seed: int = 0) -> NDArray[np.uint8]:

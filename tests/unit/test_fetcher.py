@@ -388,6 +388,6 @@ def test_waiting_for_a_free_place_does_not_count_against_the_host(host: ImageHos
 
 
 def test_limits_are_the_settings() -> None:
-    limits = FetchLimits.of(Settings(_env_file=None, fetch_tries=7, fetch_allowed_hosts="a, b:81"))  # type: ignore[call-arg,arg-type]
+    limits = FetchLimits.of(Settings(_env_file=None, fetch_tries=7, fetch_allowed_hosts="a, b:81"))
     assert limits.tries == 7
     assert limits.allowed_hosts == ("a", "b:81")

@@ -40,11 +40,14 @@ def imports_of(path: Path) -> Iterator[str]:
             yield node.module or ""
 
 
-@pytest.mark.parametrize(("package", "forbidden"), [
-    ("shared", ("indexer", "searcher")),
-    ("indexer", ("searcher",)),
-    ("searcher", ("indexer",)),
-])
+@pytest.mark.parametrize(
+    ("package", "forbidden"),
+    [
+        ("shared", ("indexer", "searcher")),
+        ("indexer", ("searcher",)),
+        ("searcher", ("indexer",)),
+    ],
+)
 def test_packages_import_in_one_direction(package: str, forbidden: tuple[str, ...]) -> None:
     wrong = [
         f"{path.relative_to(ROOT)} imports {name}"

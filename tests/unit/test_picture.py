@@ -333,7 +333,7 @@ def test_a_child_imports_neither_numpy_nor_the_settings() -> None:
 
 
 def test_limits_are_the_settings() -> None:
-    settings = Settings(_env_file=None, image_pixels_max=123_456)  # type: ignore[call-arg]
+    settings = Settings(_env_file=None, image_pixels_max=123_456)
     assert DecodeLimits.of(settings, cores=3).processes == 3
     assert DecodeLimits.of(settings, cores=3).pixels_max == 123_456
     assert DecodeLimits.of(settings.model_copy(update={"decode_processes": 5}), cores=3).processes == 5

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import json
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 import structlog
-from indexer.dead_letters import DeadLetter, from_record
 from prometheus_client import CollectorRegistry
 
+from indexer.dead_letters import DeadLetter, from_record
 from indexer.event_log import Record
 from indexer.patience import Patience
 from indexer.pipeline import Pipeline, PipelineParts
@@ -54,15 +54,16 @@ class Rig:
         return self.store.settle([image_id]).get(image_id)
 
     def letters(self) -> list[DeadLetter]:
-        return [
-            from_record(Record("dead", n, n + 1, 0, new.key, new.value, new.headers))
+        records = [
+            Record("dead", n, n + 1, 0, new.key, new.value, new.headers)
             for n, new in enumerate(self.dead_letters.appended)
         ]
+        return [letter for record in records if (letter := from_record(record)) is not None]
 
 
 @asynccontextmanager
 async def running(**changed: object) -> AsyncIterator[Rig]:
-    settings = Settings(_env_file=None, linger_seconds=0.001, **changed)  # type: ignore[call-arg, arg-type]
+    settings = Settings(_env_file=None, linger_seconds=0.001, **changed)  # type: ignore[arg-type]
     metrics = IndexerMetrics(CollectorRegistry())
     rig = Rig()
     patience = Patience(0.01, asyncio.sleep, random.Random(1), metrics, structlog.get_logger())
@@ -87,6 +88,11 @@ async def running(**changed: object) -> AsyncIterator[Rig]:
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+
+async def gathered(*puts: Coroutine[Any, Any, Outcome]) -> list[Outcome]:
+    """The outcomes of events that are processed at the same time."""
+    return list(await asyncio.gather(*puts))
 
 
 def event(image_id: str = "a", version: int = 1, picture: bytes = b"picture", **more: object) -> dict[str, object]:
@@ -195,7 +201,7 @@ async def test_bad_input_is_a_dead_letter_with_its_bytes_and_its_neighbours_are_
     bad: object, reason: RejectionReason
 ) -> None:
     async with running(event_bytes_max=4096, fetch_bytes_max=1024) as rig:
-        outcomes = await asyncio.gather(rig.put(event("before")), rig.put(bad), rig.put(event("after")))
+        outcomes = await gathered(rig.put(event("before")), rig.put(bad), rig.put(event("after")))
         assert outcomes == [Outcome.INDEXED, Outcome.DEAD_LETTERED, Outcome.INDEXED]
         (letter,) = rig.letters()
         assert letter.reason is reason
@@ -207,7 +213,7 @@ async def test_an_embedding_that_is_not_finite_is_a_dead_letter() -> None:
     async with running() as rig:
         pixels = (await rig.decoder.decode(b"poison", thumbnail=False)).pixels
         rig.encoder.poison = pixels.tobytes()[:32]
-        outcomes = await asyncio.gather(rig.put(event("good")), rig.put(event("bad", picture=b"poison")))
+        outcomes = await gathered(rig.put(event("good")), rig.put(event("bad", picture=b"poison")))
         assert outcomes == [Outcome.INDEXED, Outcome.DEAD_LETTERED]
         assert rig.letters()[0].reason is RejectionReason.EMBEDDING_NOT_FINITE
 
@@ -244,7 +250,7 @@ async def test_a_store_that_is_away_is_waited_for() -> None:
     async with running() as rig:
         away = Away()
         assert rig.pipeline is not None
-        rig.store.write = away.write  # type: ignore[method-assign]
+        rig.store.write = away.write  # type: ignore[method-assign, assignment]
         assert await rig.put(event()) is Outcome.INDEXED
         assert away.failures == 0
 

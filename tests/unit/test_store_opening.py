@@ -12,7 +12,7 @@ from shared.store.sqlite_store import SqliteStore
 
 
 def settings(url: str, **others: object) -> Settings:
-    return Settings(_env_file=None, store_url=url, **others)  # type: ignore[arg-type,call-arg]
+    return Settings(_env_file=None, store_url=url, **others)  # type: ignore[arg-type]
 
 
 def test_an_absolute_path_makes_its_folders_and_file(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ class Rig:
 
 @asynccontextmanager
 async def rig(**changed: object) -> AsyncIterator[Rig]:
-    settings = Settings(_env_file=None, commit_interval_seconds=0, **changed)  # type: ignore[call-arg, arg-type]
+    settings = Settings(_env_file=None, commit_interval_seconds=0, **changed)  # type: ignore[arg-type]
     registry = CollectorRegistry()
     metrics = IndexerMetrics(registry)
     reader, processor = FakeReader(), HeldProcessor()
