@@ -78,7 +78,7 @@ def _query(arguments: argparse.Namespace) -> int:
     )
     reply = asyncio.run(run_query(settings, request))
     if arguments.json:
-        print(reply.model_dump_json())  # noqa: T201 (the result)
+        print(reply.to_json())  # noqa: T201 (the result)
     else:
         print_reply(reply, Console())
     return EXIT_OK

@@ -79,13 +79,14 @@ async def run_query(settings: Settings, request: SearchRequest) -> SearchReply:
 def print_reply(reply: SearchReply, console: Console) -> None:
     """The hits as a table."""
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in ("distance", "similarity"):
-        table.add_column(heading, justify="right")
-    for heading in ("image id", "item id", "event time", "title"):
-        table.add_column(heading, overflow="fold" if heading == "image id" else "ellipsis")
+    for heading in ("bits", "similarity"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("date", no_wrap=True)
+    for heading in ("image id", "item id", "title"):
+        table.add_column(heading, overflow="fold")
     for hit in reply.hits:
         title = hit.attributes.get("title", "")
-        cells = (str(hit.distance), f"{hit.similarity:.3f}", hit.image_id, hit.item_id, hit.event_time, str(title))
+        cells = (str(hit.distance), f"{hit.similarity:.3f}", hit.event_time[:10], hit.image_id, hit.item_id, str(title))
         table.add_row(*(Text(_printable(cell)) for cell in cells))
     console.print(table)
     console.print(

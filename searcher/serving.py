@@ -29,6 +29,7 @@ from shared.settings import Settings
 from shared.store.opening import open_store
 
 _STORE_THREADS = 8
+_BACKLOG = 1024
 
 
 def run_server(settings: Settings) -> None:
@@ -46,7 +47,7 @@ async def _serve(settings: Settings) -> None:
     PlatformCollector(registry=registry)
     metrics = SearcherMetrics(registry)
     async with AsyncExitStack() as stack:
-        listener = stack.enter_context(_listen(settings.http_host, settings.http_port))
+        listener = stack.enter_context(listen(settings.http_host, settings.http_port))
         fetcher = await stack.enter_async_context(Fetcher(FetchLimits.of(settings)))
         decoder = DecoderPool(DecodeLimits.of(settings, len(os.sched_getaffinity(0))))
         stack.push_async_callback(decoder.close)
@@ -112,12 +113,27 @@ def _threads(stack: AsyncExitStack) -> tuple[ThreadPoolExecutor, ThreadPoolExecu
     return pools
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there; ConfigurationError where none can."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        return socket.create_server(address[:2], family=family, backlog=1024)
+        # asyncio sends small replies at once (TCP_NODELAY) only where the protocol is named; otherwise each one waits
+        # for the client's delayed acknowledgement, 40 ms.
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     except OSError as error:
-        raise ConfigurationError(f"CATALOGUE_HTTP_PORT: can't listen on {host}:{port}: {error.strerror}") from error
+        raise _not_listening(host, port, error) from error
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise _not_listening(host, port, error) from error
+    return listener
+
+
+def _not_listening(host: str, port: int, error: OSError) -> ConfigurationError:
+    return ConfigurationError(f"CATALOGUE_HTTP_PORT: can't listen on {host}:{port}: {error.strerror}")
 
 
 def _tell_address(settings: Settings, listener: socket.socket) -> None:

@@ -15,7 +15,7 @@ from searcher.guard import Guard, RequestMetrics
 from searcher.page import routes as page
 from searcher.problems import problem_of, problem_of_fields, problem_of_status
 from searcher.services import Services
-from shared.errors import CatalogueError
+from shared.errors import CatalogueError, DependencyUnavailableError
 from shared.metrics import SearcherMetrics
 
 
@@ -52,7 +52,10 @@ async def _answer_catalogue_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, CatalogueError)
     problem = problem_of(error)
     if problem.status >= 500:
-        structlog.get_logger().warning("query_failed", reason=problem.reason, detail=str(error))
+        # What is away is told once by the attendant, not once a request.
+        log = structlog.get_logger()
+        tell = log.debug if isinstance(error, DependencyUnavailableError) else log.warning
+        tell("query_failed", reason=problem.reason, detail=str(error))
     return problem.response()
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from searcher.wire import Filters, SearchRequest
+from shared.errors import QueryInvalidError
 
 DEFAULT_K = 40
 _SEEDS = ("image_id", "url", "code")
@@ -54,7 +55,7 @@ class PageQuery:
         return any(getattr(self, name) for name in _SEEDS)
 
     def request(self, seed: Mapping[str, Any]) -> SearchRequest:
-        """The search, from `seed`; pydantic's ValidationError names what is wrong."""
+        """The search, from `seed`; QueryInvalidError and pydantic's ValidationError name what is wrong."""
         return SearchRequest.model_validate(
             self._restrictions()
             | {
@@ -66,7 +67,7 @@ class PageQuery:
         )
 
     def restrictions(self) -> Filters:
-        """Which images are asked for; pydantic's ValidationError names what is wrong."""
+        """Which images are asked for; errors as of `request`."""
         return Filters.model_validate(self._restrictions())
 
     def crop_fractions(self) -> list[str] | None:
@@ -100,9 +101,10 @@ class PageQuery:
     def _filter(self) -> dict[str, list[str]]:
         chosen: dict[str, list[str]] = {}
         for text in self.filters:
-            # A filter without "=" gets no value, and is refused like every filter without one.
             name, equals, value = text.partition("=")
-            chosen.setdefault(name.strip(), []).extend([value.strip()] if equals else [])
+            if not equals:
+                raise QueryInvalidError("a filter is written attribute=value")
+            chosen.setdefault(name.strip(), []).append(value.strip())
         return chosen
 
     def _parameters(self) -> list[tuple[str, str]]:

@@ -3,6 +3,7 @@
 So there is one way in which anything is shown, and everything but uploads works by address alone.
 """
 
+import asyncio
 import hashlib
 from dataclasses import dataclass
 from importlib import resources
@@ -84,7 +85,8 @@ async def _answer(services: Services, query: PageQuery, picture: bytes | None) -
         view = View(query, problem=problem_of(error))
     except ValidationError as error:
         view = View(query, problem=problem_of_fields(error.errors()))
-    return _page(services, view)
+    # A thousand cards take a tenth of a second to write; other requests go on meanwhile.
+    return await asyncio.to_thread(_page, services, view)
 
 
 async def _view(services: Services, query: PageQuery, picture: bytes | None) -> View:
