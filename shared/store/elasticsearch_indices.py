@@ -156,7 +156,8 @@ class ElasticsearchIndices:
         except RefusalError as error:
             if not error.exists_already:
                 raise
-        ask(lambda client: client.cluster.health(index=index, wait_for_status="yellow", timeout="10s"))
+        # Not by status: a shard that is about to start counts as yellow.
+        ask(lambda client: client.cluster.health(index=index, wait_for_active_shards=1, timeout="10s"))
         ask(lambda client: client.indices.put_alias(index=index, name=ALIAS))
 
     def _get(

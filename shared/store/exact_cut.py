@@ -55,7 +55,7 @@ class Ask(Protocol):
 
 def nearest(ask: Ask, count: int, radius: int | None) -> Neighbours:
     """The `count` nearest images within `radius`, an image of several copies once, with its highest version."""
-    size = min(NEIGHBOURS_MAX, count + count // 4 + _SPARE)
+    size = min(NEIGHBOURS_MAX, count + _SPARE)
     changes = 0
     while True:
         found, exhausted, failure = _first(ask, size, radius)
