@@ -26,8 +26,7 @@ demo: install ## Index a drawn catalogue and serve the page; IMAGES=DIR: your pi
 check: install ## Format, lint and types, in seconds
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy -p shared -p indexer -p searcher -p tests
-	$(BIN)/mypy deploy
+	$(BIN)/mypy $(SOURCES)
 
 test: check ## The same, and all tests (ARGS=… for pytest); real servers need a Docker engine
 	$(BIN)/pytest $(ARGS)

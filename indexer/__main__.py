@@ -32,7 +32,7 @@ from indexer.health import HealthServer
 from indexer.patience import Patience
 from indexer.pipeline import Pipeline, PipelineParts
 from indexer.worker import Worker, WorkerParts
-from shared.command_line import Subcommands, add_command, new_parser, run, settings_from
+from shared.command_line import Subcommands, add_command, new_parser, positive, run, settings_from
 from shared.encoding.encoder import Encoder, fit_encoder, load_encoder
 from shared.encoding.opening import open_embedder
 from shared.errors import EXIT_BUG, EXIT_OK, ConfigurationError, RejectionReason
@@ -85,8 +85,8 @@ def _add_produce(subcommands: Subcommands) -> None:
     source.add_argument("--images", type=Path, metavar="DIR", help="pictures of a folder; a sub-folder is the category")
     source.add_argument("--csv", type=Path, metavar="FILE", help="a row an image, with a column path or url")
     source.add_argument("--jsonl", type=Path, metavar="FILE", help="catalogue events, one a line, as they are")
-    source.add_argument("--demo", type=int, metavar="N", help="a drawn catalogue of N items")
-    command.add_argument("--limit", type=int, metavar="N", help="stop after N events")
+    source.add_argument("--demo", type=positive, metavar="N", help="a drawn catalogue of N items")
+    command.add_argument("--limit", type=positive, metavar="N", help="stop after N events")
     command.add_argument("--inline", action="store_true", help="put the bytes of files into the events, not their URLs")
     command.add_argument("--json", action="store_true", help="print the counts as JSON")
 
@@ -129,7 +129,7 @@ def _add_fit(subcommands: Subcommands) -> None:
         "examples:\n  indexer fit\n  indexer fit --sample 2000 --bits 128 --embedder classic",
     )
     command.add_argument(
-        "--sample", type=int, default=5000, metavar="N", help="pictures to fit on, at most (default: %(default)s)"
+        "--sample", type=positive, default=5000, metavar="N", help="pictures to fit on, at most (default: %(default)s)"
     )
     command.add_argument("--json", action="store_true", help="print the encoder as JSON")
 

@@ -57,6 +57,14 @@ def add_command(
     return command
 
 
+def positive(text: str) -> int:
+    """The type of an argument that counts something."""
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    return count
+
+
 def settings_from(arguments: argparse.Namespace) -> Settings:
     """The settings, with the given flags laid over them."""
     prefix = "setting_"

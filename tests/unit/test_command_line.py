@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from shared.command_line import add_command, new_parser, run, settings_from
+from shared.command_line import add_command, new_parser, positive, run, settings_from
 from shared.errors import BadInputHaltError, ConfigurationError, StoreUnavailableError
 from shared.settings import Settings
 
@@ -88,3 +88,12 @@ def test_a_secret_may_come_from_a_file_and_is_masked_where_settings_are_shown(
     assert settings.kafka_password.get_secret_value() == "hunter2"
     assert "hunter2" not in repr(settings)
     assert "hunter2" not in str(settings.model_dump(mode="json"))
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "many"])
+def test_a_count_is_at_least_one(text: str) -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--limit", type=positive)
+    with pytest.raises(SystemExit) as caught:
+        parser.parse_args(["--limit", text])
+    assert caught.value.code == 2
