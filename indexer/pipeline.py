@@ -96,7 +96,7 @@ class Pipeline:
         size, linger = settings.write_batch_size, settings.linger_seconds
         self._plans: Batcher[CatalogueEvent, Plan] = Batcher(self._plan, size, linger)
         self._codes: Batcher[DecodedImage, bytes] = Batcher(self._encode, parts.encoder.batch_size, linger)
-        self._writes: Batcher[Document, WriteOutcome] = Batcher(self._write, size, linger)
+        self._writes: Batcher[Document, WriteOutcome] = Batcher(self._write, size, settings.write_linger_seconds)
         self._dead_letters: Batcher[DeadLetter, None] = Batcher(self._dead_letter, size, linger)
 
     async def run(self) -> None:

@@ -84,6 +84,12 @@ class Settings(BaseSettings):
     linger_seconds: float = Field(
         0.05, ge=0, le=10, description="Seconds that a batch waits for more records before it goes on unfilled."
     )
+    write_linger_seconds: float = Field(
+        0.15,
+        ge=0,
+        le=10,
+        description="The same for a write: a request costs the store far more than a document in it.",
+    )
     write_batch_size: int = Field(256, ge=1, le=10_000, description="Documents written at once, at most.")
     commit_interval_seconds: float = Field(
         1.0, ge=0, le=60, description="Seconds between commits: what a crash in between makes a worker do again."

@@ -63,7 +63,7 @@ class Rig:
 
 @asynccontextmanager
 async def running(**changed: object) -> AsyncIterator[Rig]:
-    settings = Settings(_env_file=None, linger_seconds=0.001, **changed)  # type: ignore[arg-type]
+    settings = Settings(_env_file=None, linger_seconds=0.001, write_linger_seconds=0.001, **changed)  # type: ignore[arg-type]
     metrics = IndexerMetrics(CollectorRegistry())
     rig = Rig()
     patience = Patience(0.01, asyncio.sleep, random.Random(1), metrics, structlog.get_logger())
