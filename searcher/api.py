@@ -23,7 +23,18 @@ _READY_SECONDS = 2.0
 # A changed picture shows at the latest after so long; until then a page full of pictures asks for none again.
 _THUMBNAIL_SECONDS = 60
 
-_PROBLEM: dict[str, Any] = {"content": {PROBLEM_TYPE: {"schema": {"type": "object"}}}}
+_PROBLEM_SCHEMA = {
+    "type": "object",
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "reason": {"type": "string"},
+        "fields": {"type": "array", "items": {"type": "object"}},
+    },
+}
+_PROBLEM: dict[str, Any] = {"content": {PROBLEM_TYPE: {"schema": _PROBLEM_SCHEMA}}}
 _SEARCH_PROBLEMS: dict[int | str, dict[str, Any]] = {
     404: _PROBLEM | {"description": "No visible image has the seed's id."},
     413: _PROBLEM | {"description": "The body or the picture is too large."},
@@ -33,7 +44,8 @@ _SEARCH_PROBLEMS: dict[int | str, dict[str, Any]] = {
     503: _PROBLEM | {"description": "The store is away, or no encoder is active yet; see Retry-After."},
     504: _PROBLEM | {"description": "The answer took too long."},
 }
-_NOT_VISIBLE: dict[int | str, dict[str, Any]] = {404: _PROBLEM | {"description": "No visible image has this id."}}
+_WRONG: dict[int | str, dict[str, Any]] = {422: _PROBLEM | {"description": "A parameter is wrong."}}
+_NOT_VISIBLE = _WRONG | {404: _PROBLEM | {"description": "No visible image has this id."}}
 
 router = APIRouter()
 
@@ -73,7 +85,7 @@ async def search_by_upload(
     return _json(await services.searcher.search(SearchRequest.model_validate(query)))
 
 
-@router.get("/v1/images", tags=["images"], response_model=ImagesReply)
+@router.get("/v1/images", tags=["images"], response_model=ImagesReply, responses=_WRONG)
 async def images(
     services: Provided,
     q: Annotated[

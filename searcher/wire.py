@@ -41,7 +41,10 @@ def _only_text(value: object) -> object:
 
 
 def _in_utc(value: datetime) -> datetime:
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    try:
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("a time is within the years 1 to 9999, in UTC") from error
 
 
 def _within_the_picture(crop: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
@@ -205,7 +208,7 @@ def decode_cursor(text: str) -> PageCursor:
     """Read a cursor; ValueError where it is not one."""
     padded = text + "=" * (-len(text) % 4)
     match json.loads(base64.b64decode(padded, altchars=b"-_", validate=True)):
-        case [int(event_time_ms), str(image_id)]:
+        case [int(event_time_ms), str(image_id)] if abs(event_time_ms) < 2**63:
             return PageCursor(event_time_ms, image_id)
     raise ValueError("not a cursor")
 

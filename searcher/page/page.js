@@ -1,5 +1,5 @@
-// The page works by links and forms. This script takes their answers apart and puts the parts in place, without a reload;
-// and it adds what HTML has not: dropping, pasting, cropping, sliders, ranges of ticks, and keys.
+// The page works by links and forms. This script takes their answers apart and puts the parts in place, without a
+// reload; and it adds what HTML has not: dropping, pasting, cropping, sliders, ranges of ticks, and keys.
 "use strict";
 
 (() => {
@@ -122,8 +122,12 @@
     return names.map((name) => page.querySelector(`#seed [name="${name}"]`)?.value ?? "").join("\n");
   }
 
+  function seedCode() {
+    return document.querySelector('#seed [name="code"]')?.value;
+  }
+
   function keepUpload(file) {
-    const code = document.querySelector('#seed [name="code"]')?.value;
+    const code = seedCode();
     if (!code) return;
     uploads.set(code, file);
     if (uploads.size > uploadsMax) uploads.delete(uploads.keys().next().value);
@@ -308,12 +312,18 @@
     const place = all.indexOf(event.target);
     const columns = columnCount(all);
     const steps = {
-      ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns, Home: -place, End: all.length - 1 - place,
+      ArrowLeft: -1,
+      ArrowRight: 1,
+      ArrowUp: -columns,
+      ArrowDown: columns,
+      Home: -place,
+      End: all.length - 1 - place,
     };
     if (event.key === "/") return focusFind(event);
     if (event.key === "Enter") {
       event.preventDefault();
-      return go(event.target.closest(".card").querySelector(".go").getAttribute("href")).then(() => boxes()[0]?.focus());
+      const link = event.target.closest(".card").querySelector(".go");
+      return go(link.getAttribute("href")).then(() => boxes()[0]?.focus());
     }
     if (event.key === " " && event.shiftKey) {
       event.preventDefault();
@@ -395,7 +405,7 @@
 
   function canCrop() {
     const area = find("cropping");
-    return area !== null && (area.dataset.of !== "file" || uploads.has(document.querySelector('#seed [name="code"]')?.value));
+    return area !== null && (area.dataset.of !== "file" || uploads.has(seedCode()));
   }
 
   function drawCrop() {
@@ -415,7 +425,8 @@
     box.style.top = `${crop[1] * 100}%`;
     box.style.width = `${(crop[2] - crop[0]) * 100}%`;
     box.style.height = `${(crop[3] - crop[1]) * 100}%`;
-    box.setAttribute("aria-label", `Crop from ${percent[0]} to ${percent[2]} % across and ${percent[1]} to ${percent[3]} % down`);
+    const [left, top, right, bottom] = percent;
+    box.setAttribute("aria-label", `Crop from ${left} to ${right} % across and ${top} to ${bottom} % down`);
   }
 
   function startCrop() {
@@ -424,7 +435,8 @@
   }
 
   function onCropKey(event) {
-    const [dx, dy] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key] ?? [0, 0];
+    const ways = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+    const [dx, dy] = ways[event.key] ?? [0, 0];
     if (event.key === "Enter") applyCrop(cropText());
     else if (event.key === "Escape") applyCrop("");
     else if (!dx && !dy) return;
@@ -449,7 +461,7 @@
 
   function applyCrop(text) {
     const area = find("cropping");
-    const file = uploads.get(document.querySelector('#seed [name="code"]')?.value);
+    const file = uploads.get(seedCode());
     if (area.dataset.of === "file") return file ? upload(file, text) : undefined;
     if (!text && !area.dataset.crop) return drawCrop();
     const parameters = formParameters();

@@ -252,6 +252,7 @@ async def test_an_embedding_that_is_not_finite_is_refused(made: FakeSearcher) ->
         ({"filter": {"price": [float("nan")]}}, "finite"),
         ({"since": 1763700000}, "written as text"),
         ({"since": "yesterday"}, "valid datetime"),
+        ({"until": "0001-01-01T00:00:00+14:00"}, "within the years"),
         ({"radus": 3}, "not permitted"),
     ],
 )
