@@ -19,6 +19,7 @@ from shared.store import PageCursor, Restriction, Store, StoredEncoder, WriteOut
 from shared.store.elasticsearch import Connection
 from shared.store.elasticsearch_store import ElasticsearchStore
 from shared.store.sqlite_store import SqliteStore
+from tests.fake_store import FakeStore
 
 NOW = datetime(2026, 11, 20, 12, 30, tzinfo=UTC)
 LAST_MONTH = datetime(2026, 10, 20, tzinfo=UTC)
@@ -71,7 +72,12 @@ def elasticsearch(elasticsearch_url: str) -> Iterator[Subject]:
     store.close()
 
 
-@pytest.fixture(params=["sqlite", pytest.param("elasticsearch", marks=pytest.mark.containers)])
+@pytest.fixture
+def fake() -> Subject:
+    return Subject(FakeStore(), lambda: None)
+
+
+@pytest.fixture(params=["fake", "sqlite", pytest.param("elasticsearch", marks=pytest.mark.containers)])
 def subject(request: pytest.FixtureRequest) -> Subject:
     found: Subject = request.getfixturevalue(request.param)
     return found
