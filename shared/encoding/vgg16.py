@@ -35,6 +35,7 @@ IMAGENET_SHA256 = "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5
 
 _LAYERS = {"fc7": (5, 4096), "fc8": (7, 1000)}
 """How many modules of torchvision's classifier each layer needs, and its dimensions."""
+_FORMATS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 _FLAT = 512 * 7 * 7
 _CPU_BATCH, _CUDA_BATCH = 8, 256
 _BFLOAT16_COMPUTE_CAPABILITY = (8, 0)
@@ -52,7 +53,7 @@ def open_vgg16(layer: str, settings: Settings, stored: EmbedderSpec | None) -> "
     model = _empty_model(layer)
     state, digest = _weights(settings.weights, model.state_dict(), stored)
     model.load_state_dict(state, assign=True)
-    dtype: torch.dtype = getattr(torch, compute)
+    dtype = _FORMATS[compute]
     model.to(device=device, dtype=dtype, memory_format=torch.channels_last)
     spec = EmbedderSpec("vgg16", layer, digest, compute, f"{PREPROCESSING} imagenet", _LAYERS[layer][1])
     batch_size = settings.batch_size or (_CPU_BATCH if device.type == "cpu" else _CUDA_BATCH)
@@ -127,7 +128,7 @@ class Vgg16Embedder:
         if self._copied is None:
             return self._pixels
         uploaded = self._pixels.to(self._stages.device, non_blocking=True)
-        self._copied.record()
+        self._copied.record(torch.cuda.current_stream(self._stages.device))
         return uploaded
 
 
