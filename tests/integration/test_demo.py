@@ -86,6 +86,7 @@ def test_a_demo_indexes_answers_stops_on_ctrl_c_and_goes_on_where_it_ended(tmp_p
 
     with demo(tmp_path, "--seconds", "0") as second:
         output = read_until(second, "Stopped.")
+        second.wait(60)
     assert second.returncode == 0
     assert "Embedder: classic" in output
     assert "appended" not in output
