@@ -3,7 +3,8 @@
 kafka-python 3.x drives its connections on a daemon thread of its own; calls here block for a bounded time.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import ssl
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,15 +16,18 @@ from kafka.consumer.subscription_state import AsyncConsumerRebalanceListener
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 from kafka.net.compat import KafkaNetClient
+from kafka.net.manager import KafkaConnectionManager
 from kafka.net.sasl.oauth import AbstractTokenProvider
-from kafka.structs import OffsetAndMetadata
+from kafka.net.selector import NetworkSelector
+from kafka.structs import MemberState, OffsetAndMetadata
 
 from indexer.event_log import Record
-from indexer.event_log.kafka_options import KafkaTopic, client_options, explain_tls_failure
+from indexer.event_log.kafka_handover import Handover
+from indexer.event_log.kafka_options import KafkaTopic, client_options
 from shared.errors import BadInputHaltError, ConfigurationError, EventLogUnavailableError
 from shared.settings import Settings
 
-__all__ = ["Handover", "KafkaClients", "KafkaError", "TopicAlreadyExistsError", "TopicPartition"]
+__all__ = ["KafkaClients", "KafkaError", "TopicAlreadyExistsError", "TopicPartition"]
 
 # How long one question to a broker may take, where the client takes a limit for it.
 ANSWER_MS = 3000
@@ -79,7 +83,8 @@ class KafkaClients:
             isolation_level="read_committed",
             partition_assignment_strategy=[CooperativeStickyAssignor],
             session_timeout_ms=int(session_seconds * 1000),
-            heartbeat_interval_ms=int(session_seconds * 1000 / 4),
+            # A member hears of a rebalance by its heartbeat, so this bounds how long the others wait for it.
+            heartbeat_interval_ms=1000,
             max_poll_interval_ms=_POLL_INTERVAL_MS,
             metrics_enabled=False,
         )
@@ -133,23 +138,23 @@ class KafkaClients:
             raise self._translated(error) from error
 
     def _open(self, client_class: Callable[..., Any], **options: Any) -> Any:
-        opened: list[KafkaNetClient] = []
+        opened: list[_Connections] = []
 
         def open_connections(**configuration: Any) -> KafkaNetClient:
-            connections = KafkaNetClient(**configuration)
-            # kafka-python 3.0 does not hand this option down: readers would make missing topics, with one partition.
-            connections.cluster.config["allow_auto_create_topics"] = False
-            opened.append(connections)
-            return connections
+            loop = NetworkSelector(**configuration)
+            opened.append(_Connections(loop, **configuration))
+            return KafkaNetClient(net=loop, manager=opened[0], **configuration)
 
         try:
             return client_class(**self._options, **options, kafka_client=open_connections)
         except KafkaError as error:
-            # The class leaves its thread and sockets behind when no broker answers.
             for connections in opened:
-                connections.close()
-            if "ssl_context" in self._options and isinstance(error, kafka_errors.KafkaTimeoutError):
-                explain_tls_failure(self._topic.servers, self._options["ssl_context"])
+                connections.close_all()
+                # The client itself says no more than that no broker let it in.
+                if isinstance(error, kafka_errors.KafkaTimeoutError) and connections.failure is not None:
+                    if isinstance(connections.failure.__context__, ssl.SSLCertVerificationError):
+                        raise ConfigurationError(f"CATALOGUE_KAFKA_CA_FILE: {connections.failure}") from error
+                    raise connections.failure from error
             raise
 
     def _translated(self, error: KafkaError) -> Exception:
@@ -166,49 +171,23 @@ class KafkaClients:
         return EventLogUnavailableError(where)
 
 
-class Handover(AsyncConsumerRebalanceListener):  # type: ignore[misc]
-    """Commits what is staged of partitions that go to another member, and remembers which ones went.
+class GroupListener(AsyncConsumerRebalanceListener):  # type: ignore[misc]
+    """Hands partitions over when the group is redistributed.
 
     Called on the client's own thread, while the reader's thread waits in a poll or in close.
     """
 
-    def __init__(self, topic: str, log: structlog.typing.FilteringBoundLogger) -> None:
-        """Nothing is staged, nothing lost."""
-        self._topic = topic
-        self._log = log
-        self._consumer: Any = None
-        self._staged: dict[TopicPartition, int] = {}
-        self._lost: set[str] = set()
-
-    def begin(self, consumer: Any) -> None:
-        """Commit through this consumer from now on."""
+    def __init__(self, consumer: Any, handover: Handover, log: structlog.typing.FilteringBoundLogger) -> None:
+        """Commits through `consumer`."""
         self._consumer = consumer
-
-    def end(self, held: Iterable[TopicPartition]) -> None:
-        """Give up `held`; nothing is committed any more."""
-        self._consumer = None
-        self._forget(held)
-
-    def stage(self, positions: Mapping[str, int]) -> None:
-        """Keep positions for a hand-over; those of partitions that are lost already do not count."""
-        for name, position in positions.items():
-            if name not in self._lost:
-                self._staged[TopicPartition(self._topic, int(name))] = position
-
-    def offsets(self, held: Iterable[TopicPartition]) -> dict[TopicPartition, OffsetAndMetadata]:
-        """What is staged of `held`, as a commit takes it."""
-        return {one: OffsetAndMetadata(self._staged[one], "", -1) for one in held if one in self._staged}
-
-    def take_lost(self) -> frozenset[str]:
-        """The partitions that went since this was last asked."""
-        lost, self._lost = frozenset(self._lost), set()
-        return lost
+        self._handover = handover
+        self._log = log
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        """Commit them while they are still ours."""
-        offsets = self.offsets(revoked)
-        self._forget(revoked)
-        if offsets and self._consumer is not None:
+        """Commit what is staged of them while they are still ours."""
+        offsets = staged_offsets(self._handover, revoked)
+        self._handover.lose(str(one.partition) for one in revoked)
+        if offsets:
             try:
                 await self._consumer.commit_async(offsets)
             except KafkaError as error:
@@ -216,15 +195,35 @@ class Handover(AsyncConsumerRebalanceListener):  # type: ignore[misc]
 
     async def on_partitions_lost(self, lost: Iterable[TopicPartition]) -> None:
         """Another member may have them already."""
-        self._forget(lost)
+        self._handover.lose(str(one.partition) for one in lost)
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Nothing to do: the next poll pauses or resumes what is held by then."""
 
-    def _forget(self, partitions: Iterable[TopicPartition]) -> None:
-        for partition in partitions:
-            self._staged.pop(partition, None)
-            self._lost.add(str(partition.partition))
+
+def staged_offsets(handover: Handover, held: Iterable[TopicPartition]) -> dict[TopicPartition, OffsetAndMetadata]:
+    """What is staged of some partitions, as a commit takes it."""
+    positions = handover.staged
+    return {
+        one: OffsetAndMetadata(positions[str(one.partition)], "", -1) for one in held if str(one.partition) in positions
+    }
+
+
+def is_rebalancing(consumer: Any) -> bool:
+    """Whether a group consumer waits to be told its partitions."""
+    return bool(consumer.group_metadata().state == MemberState.REBALANCING)
+
+
+def offsets_of(question: Callable[..., Any], partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+    """What a consumer's `beginning_offsets` or `end_offsets` answers about some partitions."""
+    asked = list(partitions)
+    if not asked:
+        return {}
+    try:
+        return dict(question(asked, timeout_ms=ANSWER_MS))
+    except KeyError as error:
+        # kafka-python 3.0 stumbles over a partition whose leader it does not know yet.
+        raise kafka_errors.LeaderNotAvailableError(*error.args) from error
 
 
 def record_of(one: Any) -> Record:
@@ -240,16 +239,44 @@ def record_of(one: Any) -> Record:
     )
 
 
-def starts_of(consumer: Any, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-    """The first offset that is still there, for each partition."""
-    asked = list(partitions)
-    return dict(consumer.beginning_offsets(asked, timeout_ms=ANSWER_MS)) if asked else {}
+class _Connections(KafkaConnectionManager):  # type: ignore[misc]
+    """The connections of one client; makes up for what kafka-python 3.0 leaves undone."""
 
+    def __init__(self, loop: NetworkSelector, **configuration: Any) -> None:
+        super().__init__(loop, **configuration)
+        self._loop = loop
+        self.failure: KafkaError | None = None
+        # The option is not handed down: readers would make a missing topic, with one partition.
+        self.cluster.config["allow_auto_create_topics"] = False
 
-def ends_of(consumer: Any, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-    """The offset of the next record to come, for each partition."""
-    asked = list(partitions)
-    return dict(consumer.end_offsets(asked, timeout_ms=ANSWER_MS)) if asked else {}
+    def get_connection(self, *arguments: Any, **options: Any) -> Any:
+        """A connection that leaves word of why it failed."""
+        connection = super().get_connection(*arguments, **options)
+        connection.init_future.add_errback(self._note_failure)
+        return connection
+
+    def close_all(self) -> None:
+        """Free what a client that could not be made leaves behind: its thread and its sockets."""
+        self.close()
+        self._loop.close()
+
+    async def _build_transport(self, *arguments: Any, **options: Any) -> Any:
+        # What arrives together with the end of the connection is dropped otherwise: why a login was refused.
+        transport = await super()._build_transport(*arguments, **options)
+        receive = transport._sock_recv
+
+        def receive_last_words() -> tuple[bytes, Any]:
+            content, error = receive()
+            return content, None if content else error
+
+        transport._sock_recv = receive_last_words
+        return transport
+
+    def _note_failure(self, error: Exception) -> None:
+        # The last try is cut short, which says less than the failures before it.
+        cut_short = isinstance(error, kafka_errors.RequestTimedOutError | kafka_errors.KafkaTimeoutError)
+        if isinstance(error, KafkaError) and (self.failure is None or not cut_short):
+            self.failure = error
 
 
 class _TokenFile(AbstractTokenProvider):  # type: ignore[misc]

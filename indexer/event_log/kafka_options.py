@@ -1,6 +1,5 @@
 """What the settings decide about a Kafka client, checked before a broker is asked."""
 
-import socket
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,8 +11,6 @@ from shared.settings import Settings
 # No call blocks for much longer than these, so that the caller can wait, stop, and say what it waits for.
 BOOTSTRAP_SECONDS = 3.0
 REQUEST_SECONDS = 15.0
-
-_HANDSHAKE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,26 +68,6 @@ def tls_context(settings: Settings) -> ssl.SSLContext:
                 f"CATALOGUE_KAFKA_CERTIFICATE_FILE, CATALOGUE_KAFKA_KEY_FILE: {files}: {error}"
             ) from error
     return context
-
-
-def explain_tls_failure(servers: Sequence[str], context: ssl.SSLContext) -> None:
-    """Raise ConfigurationError where a broker answers, yet its certificate is not to be trusted with this context.
-
-    The client only says that no broker answered in time.
-    """
-    for server in servers:
-        host, _, port = server.rpartition(":")
-        host = host.strip("[]")
-        try:
-            with (
-                socket.create_connection((host, int(port)), _HANDSHAKE_SECONDS) as connection,
-                context.wrap_socket(connection, server_hostname=host),
-            ):
-                return
-        except ssl.SSLCertVerificationError as error:
-            raise ConfigurationError(f"CATALOGUE_KAFKA_CA_FILE: {server}: {error.verify_message}") from error
-        except OSError:
-            continue
 
 
 def _check_token_file(settings: Settings) -> None:

@@ -11,21 +11,23 @@ from indexer.event_log import Poll
 from indexer.event_log.kafka import (
     ANSWER_MS,
     NOT_OURS_NOW,
-    Handover,
+    GroupListener,
     KafkaClients,
     KafkaError,
     TopicPartition,
-    ends_of,
+    is_rebalancing,
     record_of,
-    starts_of,
+    staged_offsets,
 )
+from indexer.event_log.kafka_handover import Handover
+from indexer.event_log.kafka_observer import KafkaObserver
 from indexer.event_log.kafka_options import KafkaTopic
 from shared.settings import Settings
 
-# After so much silence a poll asks the coordinator whether it is there: an empty poll can't tell quiet from away.
+# After so much silence a poll asks whether the brokers are there: an empty poll can't tell quiet from away.
 _SILENCE_SECONDS = 2.0
-# Partitions that are added to the topic count from then on.
-_PARTITIONS_SECONDS = 5.0
+# How much longer than asked a poll may take while the group is being redistributed, see `_poll_until_settled`.
+_SETTLE_SECONDS = 3.0
 
 
 class KafkaReader:
@@ -48,29 +50,25 @@ class KafkaReader:
         self._group = group
         self._session_seconds = settings.kafka_session_seconds
         self._clients = KafkaClients(topic, settings)
-        self._handover = Handover(topic.name, log)
+        self._observer = KafkaObserver(topic, group, self._session_seconds, self._clients, clock)
+        self._handover = Handover()
         self._log = log
         self._clock = clock
-        self._consumer: Any = None
+        self._member: Any = None
         self._answered_at = 0.0
         self._commit_again = False
-        self._known_partitions: list[TopicPartition] = []
-        self._partitions_at = 0.0
 
     def poll(self, records_max: int, timeout_seconds: float) -> Poll:
         """The next records; a topic that is missing is waited for."""
-        with self._asking() as consumer:
-            held = consumer.assignment()
-            (consumer.resume if records_max else consumer.pause)(*held)
-            batches = consumer.poll(timeout_ms=int(timeout_seconds * 1000), max_records=max(1, records_max))
-            if records_max == 0:
-                # A partition that came in a rebalance just now was not paused yet.
-                for partition, batch in batches.items():
-                    consumer.seek(partition, batch[0].offset)
-                batches = {}
+        with self._errors():
+            if self._member is None:
+                self._join()
+            batches = self._poll_member(records_max, timeout_seconds)
             if self._commit_again:
-                self._commit_staged(consumer)
-            self._make_sure_of_answers(consumer, heard=bool(batches))
+                self._commit_staged()
+            if not batches and self._clock() - self._answered_at > _SILENCE_SECONDS:
+                self._observer.make_sure_of_answers()
+                self._answered_at = self._clock()
         return Poll([record_of(one) for batch in batches.values() for one in batch], self._handover.take_lost())
 
     def stage(self, positions: Mapping[str, int]) -> None:
@@ -80,84 +78,101 @@ class KafkaReader:
     def commit(self, positions: Mapping[str, int]) -> None:
         """Commit these and what is staged; where a rebalance is under way, at the next poll after it."""
         self.stage(positions)
-        if self._consumer is not None:
-            with self._asking() as consumer:
-                self._commit_staged(consumer)
+        if self._member is not None:
+            with self._errors():
+                self._commit_staged()
 
     def lag(self) -> Mapping[str, int]:
         """Records between what was polled and the end; partitions whose position is not known yet are left out."""
-        if self._consumer is None:
+        if self._member is None:
             return {}
-        with self._asking() as consumer:
-            ends = ends_of(consumer, consumer.assignment())
-            read_to = {partition: consumer.position(partition, timeout_ms=ANSWER_MS) for partition in ends}
+        with self._errors():
+            ends = self._observer.ends()
+            read_to = {one: self._member.position(one, timeout_ms=0) for one in self._member.assignment()}
         return {
             str(partition.partition): max(0, ends[partition] - offset)
             for partition, offset in read_to.items()
-            if offset is not None
+            if offset is not None and partition in ends
         }
 
     def end_positions(self) -> Mapping[str, int]:
         """The next offset of every partition; nothing where the topic is missing."""
-        with self._asking() as consumer:
-            ends = ends_of(consumer, self._partitions())
-        return {str(partition.partition): offset for partition, offset in ends.items()}
+        with self._errors():
+            return _by_name(self._observer.ends())
 
     def committed_positions(self) -> Mapping[str, int]:
         """The group's offset in every partition, at least the first one that is still there."""
-        with self._asking() as consumer:
-            return {
-                str(partition.partition): max(start, consumer.committed(partition, timeout_ms=ANSWER_MS) or 0)
-                for partition, start in starts_of(consumer, self._partitions()).items()
-            }
+        with self._errors():
+            return _by_name(self._observer.committed())
 
     def close(self) -> None:
         """Leave the group."""
-        consumer, self._consumer = self._consumer, None
-        if consumer is not None:
-            self._handover.end(consumer.assignment())
+        self._observer.close()
+        self._leave()
+
+    def _join(self) -> None:
+        self._member = self._clients.group_consumer(self._group, self._session_seconds)
+        self._member.subscribe([self._topic.name], listener=GroupListener(self._member, self._handover, self._log))
+        self._answered_at = self._clock()
+
+    def _leave(self) -> None:
+        member, self._member = self._member, None
+        if member is not None:
+            # With nothing left staged, closing commits nothing.
+            self._handover.lose(str(one.partition) for one in member.assignment())
             with suppress(KafkaError):
-                consumer.close(autocommit=False, timeout_ms=ANSWER_MS)
+                member.close(autocommit=False, timeout_ms=ANSWER_MS)
 
-    @contextmanager
-    def _asking(self) -> Iterator[Any]:
-        with self._clients.errors():
-            if self._consumer is None:
-                self._connect()
-            try:
-                yield self._consumer
-            except KafkaError as error:
-                # Once the session is over nothing of it is left to save, and a new client also finds new addresses.
-                if not error.retriable or self._clock() - self._answered_at > self._session_seconds:
-                    self.close()
-                raise
+    def _poll_member(self, records_max: int, timeout_seconds: float) -> Mapping[TopicPartition, Any]:
+        held = self._member.assignment()
+        (self._member.resume if records_max else self._member.pause)(*held)
+        batches = self._poll_until_settled(records_max, timeout_seconds)
+        if batches:
+            self._answered_at = self._clock()
+        if records_max == 0:
+            # A partition that came in a rebalance just now was not paused yet.
+            for partition, batch in batches.items():
+                self._member.seek(partition, batch[0].offset)
+            return {}
+        return batches
 
-    def _connect(self) -> None:
-        consumer = self._clients.group_consumer(self._group, self._session_seconds)
-        self._handover.begin(consumer)
-        consumer.subscribe([self._topic.name], listener=self._handover)
-        self._consumer, self._answered_at = consumer, self._clock()
+    def _poll_until_settled(self, records_max: int, timeout_seconds: float) -> Mapping[TopicPartition, Any]:
+        """Poll, and stay in it while a rebalance is under way.
 
-    def _commit_staged(self, consumer: Any) -> None:
-        offsets = self._handover.offsets(consumer.assignment())
+        kafka-python 3.0 forgets a rebalance that ends between two polls, and asks for another one; members that poll
+        for a short time each could go on so for ever.
+        """
+        deadline = self._clock() + timeout_seconds + _SETTLE_SECONDS
+        while True:
+            batches: Mapping[TopicPartition, Any] = self._member.poll(
+                timeout_ms=int(timeout_seconds * 1000), max_records=max(1, records_max)
+            )
+            if batches or not is_rebalancing(self._member) or self._clock() >= deadline:
+                return batches
+            timeout_seconds = max(0.0, deadline - self._clock())
+
+    def _commit_staged(self) -> None:
+        offsets = staged_offsets(self._handover, self._member.assignment())
         self._commit_again = False
         if not offsets:
             return
         try:
-            consumer.commit(offsets, timeout_ms=ANSWER_MS)
+            self._member.commit(offsets, timeout_ms=ANSWER_MS)
         except NOT_OURS_NOW as error:
             self._commit_again = True
             self._log.debug("commit_postponed", reason=type(error).__name__)
 
-    def _make_sure_of_answers(self, consumer: Any, *, heard: bool) -> None:
-        if not heard:
-            if self._clock() - self._answered_at < _SILENCE_SECONDS:
-                return
-            consumer.committed(TopicPartition(self._topic.name, 0), timeout_ms=ANSWER_MS)
-        self._answered_at = self._clock()
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        with self._clients.errors():
+            try:
+                yield
+            except KafkaError as error:
+                # Once the session is over nothing of it is left to save, and a new client also finds new addresses.
+                if not error.retriable or self._clock() - self._answered_at > self._session_seconds:
+                    self._leave()
+                raise
 
-    def _partitions(self) -> list[TopicPartition]:
-        if self._clock() - self._partitions_at > _PARTITIONS_SECONDS or not self._known_partitions:
-            self._known_partitions = self._clients.partitions()
-            self._partitions_at = self._clock()
-        return self._known_partitions
+
+def _by_name(offsets: Mapping[TopicPartition, int]) -> Mapping[str, int]:
+    return {str(partition.partition): offset for partition, offset in offsets.items()}

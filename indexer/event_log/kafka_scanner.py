@@ -9,9 +9,8 @@ from indexer.event_log.kafka import (
     ANSWER_MS,
     KafkaClients,
     KafkaError,
-    ends_of,
+    offsets_of,
     record_of,
-    starts_of,
 )
 from indexer.event_log.kafka_options import KafkaTopic
 from shared.settings import Settings
@@ -45,7 +44,7 @@ class KafkaScanner:
 
     def _read_all(self, consumer: Any) -> Iterator[Record]:
         partitions = self._clients.partitions()
-        starts, ends = starts_of(consumer, partitions), ends_of(consumer, partitions)
+        starts, ends = offsets_of(consumer.beginning_offsets, partitions), offsets_of(consumer.end_offsets, partitions)
         unread = {partition for partition in partitions if starts[partition] < ends[partition]}
         consumer.assign(sorted(unread))
         for partition in unread:
@@ -53,7 +52,7 @@ class KafkaScanner:
         while unread:
             batches = consumer.poll(timeout_ms=ANSWER_MS, max_records=_RECORDS_AT_ONCE)
             if not batches:
-                ends_of(consumer, unread)  # Raises where the brokers are away.
+                offsets_of(consumer.end_offsets, unread)  # Raises where the brokers are away.
             for partition, batch in batches.items():
                 yield from (record_of(one) for one in batch if one.offset < ends[partition])
             # Positions, not records, tell the end: it may lie behind what is no record (transaction markers).

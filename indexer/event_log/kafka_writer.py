@@ -15,7 +15,8 @@ from indexer.event_log.kafka_options import REQUEST_SECONDS, KafkaTopic
 from shared.errors import BadInputHaltError
 from shared.settings import Settings
 
-_DELIVERY_SECONDS = REQUEST_SECONDS + 5
+# From sending to the acknowledgement of all replicas, tries of the client's own included.
+_DELIVERY_SECONDS = REQUEST_SECONDS
 
 
 class KafkaWriter:

@@ -12,8 +12,10 @@ from typing import Protocol, TypeVar
 
 import pytest
 
+from indexer.catalogue_event import Resolved, resolve_leniently
+from indexer.dead_letters import DeadLetter, ReplayCounts, list_dead_letters, replay, to_new_record
 from indexer.event_log import LogReader, LogScanner, LogWriter, NewRecord, Record, opening
-from shared.errors import BadInputHaltError
+from shared.errors import BadInputHaltError, RejectionReason
 from shared.settings import Settings
 
 
@@ -24,6 +26,7 @@ class _Closable(Protocol):
 _Opened = TypeVar("_Opened", bound=_Closable)
 
 MEBIBYTE = 1024 * 1024
+REASONS = (RejectionReason.IMAGE_NOT_FOUND, RejectionReason.EVENT_INVALID)
 
 
 class Log:
@@ -343,3 +346,35 @@ def test_a_closed_log_can_be_opened_again(log: Log) -> None:
         for opened in (writer, scanner, reader):
             opened.close()
             opened.close()
+
+
+def test_dead_letters_are_listed_and_sent_again_with_their_version(log: Log) -> None:
+    resolved = Resolved(7, version_explicit=True, event_time_us=1_795_176_000_000_000)
+    values_sent = [b'{"image_id": "a", "n": %d}' % n for n in range(5)]
+    letters = [
+        DeadLetter(
+            Record("source", n, n + 1, 1_795_176_000_000, b"a", value),
+            REASONS[n % 2],
+            f"detail {n}",
+            resolved,
+            1_000 + n,
+        )
+        for n, value in enumerate(values_sent)
+    ]
+    log.dead_letter_writer().append([to_new_record(letter) for letter in letters])
+    reader = log.dead_letter_reader()
+    listed = list_dead_letters(log.dead_letter_scanner(), reader.committed_positions())
+    assert [(one.source_offset, one.reason, one.detail, one.image_id, one.replayed) for one in listed] == [
+        (n, REASONS[n % 2], f"detail {n}", "a", False) for n in range(5)
+    ]
+    assert replay(reader, log.writer(), log.dead_letter_writer(), reason=REASONS[0]) == ReplayCounts(3, kept=2)
+    listed = list_dead_letters(log.dead_letter_scanner(), reader.committed_positions())
+    assert [one.replayed for one in listed] == [True, False, True, False, True]
+    reader.close()
+    again = log.dead_letter_reader()
+    assert replay(again, log.writer(), log.dead_letter_writer()) == ReplayCounts(2)
+    assert replay(again, log.writer(), log.dead_letter_writer()) == ReplayCounts()
+    sent = list(log.scanner().scan())
+    assert values(sent) == values_sent
+    if "kafka" in log.settings.events_url:
+        assert {resolve_leniently(record) for record in sent} == {resolved}
