@@ -29,11 +29,16 @@ REPLY = struct.Struct(">BIII")
 DECODED = 0
 REFUSALS = tuple(Refusal)
 
+_NICENESS = 10
+
 
 def main() -> None:
     """Confine this process, then decode until the parent closes the socket."""
     limits = DecodeLimits(**json.loads(sys.argv[1]))
     _confine(limits)
+    # Where cores are short the network should have them: it is what a full pipeline waits for, with decoded pictures
+    # ahead of it. Where it waits for pictures, the cores are free.
+    os.nice(_NICENESS)
     with socket.socket(fileno=0) as connection, connection.makefile("rwb") as stream:
         try:
             stream.write(READY)
