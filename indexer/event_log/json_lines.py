@@ -100,8 +100,7 @@ class JsonLinesReader:
         with _translated_errors(self._path):
             self._become_the_reader()
             while True:
-                self._follow()
-                records = self._read(records_max)
+                records = self._follow_and_read(records_max)
                 if records or self._restarted or self._clock() >= deadline:
                     restarted, self._restarted = self._restarted, False
                     return Poll(records, frozenset({self._path.name}) if restarted else frozenset())
@@ -161,6 +160,15 @@ class JsonLinesReader:
             os.close(descriptor)
             raise EventLogUnavailableError(f"another worker reads {self._path} as group {self._group}")
         self._lock = descriptor
+
+    def _follow_and_read(self, records_max: int) -> Sequence[Record]:
+        try:
+            self._follow()
+            return self._read(records_max)
+        except OSError:
+            # Open the file again where the last poll ended: what was read since does not reach the caller.
+            self._state = None
+            raise
 
     def _follow(self) -> None:
         """Have the file open where reading goes on, as it is now; start again where it was truncated or replaced."""
@@ -248,18 +256,16 @@ class JsonLinesWriter:
         lines = b"".join(self._line(record) for record in records)
         with _translated_errors(self._path):
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-            try:
-                self._lock(descriptor)
-                size = os.fstat(descriptor).st_size
+            with self._path.open("a+b") as file:
+                self._lock(file.fileno())
+                size = os.fstat(file.fileno()).st_size
                 # A writer that was killed may have left half a line, which must not swallow the next one.
-                torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
-                _write_all(descriptor, b"\n" + lines if torn else lines)
-                os.fsync(descriptor)
-                if size == 0:
-                    sync_folder(self._path.parent)
-            finally:
-                os.close(descriptor)
+                torn = size > 0 and os.pread(file.fileno(), 1, size - 1) != b"\n"
+                file.write(b"\n" + lines if torn else lines)
+                file.flush()
+                os.fsync(file.fileno())
+            if size == 0:
+                sync_folder(self._path.parent)
 
     def close(self) -> None:
         """Nothing is kept open."""
@@ -279,12 +285,6 @@ class JsonLinesWriter:
                 return
             self._sleep(_LOOK_SECONDS)
         raise EventLogUnavailableError(f"another process holds {self._path} to append to it")
-
-
-def _write_all(descriptor: int, content: bytes) -> None:
-    rest = memoryview(content)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
 
 
 @contextmanager

@@ -136,6 +136,9 @@ class KafkaClients:
             yield
         except KafkaError as error:
             raise self._translated(error) from error
+        except UnicodeDecodeError as error:
+            # The client decodes the names of headers, and stays where it can't.
+            raise BadInputHaltError(f"topic {self._topic.name}: the name of a header is not UTF-8: {error}") from error
 
     def _open(self, client_class: Callable[..., Any], **options: Any) -> Any:
         opened: list[_Connections] = []
@@ -159,7 +162,7 @@ class KafkaClients:
 
     def _translated(self, error: KafkaError) -> Exception:
         # The text of some errors quotes the whole request, content included.
-        reason = f"{type(error).__name__}: {getattr(error, 'description', None) or str(error)[:200]}"
+        reason = getattr(error, "description", None) or str(error)[:200]
         where = f"Kafka at {','.join(self._topic.servers)}, topic {self._topic.name}: {reason}"
         if isinstance(error, _REFUSED_RECORD):
             return BadInputHaltError(f"{where} (the topic's max.message.bytes and cleanup.policy decide)")

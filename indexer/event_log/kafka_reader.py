@@ -63,9 +63,10 @@ class KafkaReader:
         with self._errors():
             if self._member is None:
                 self._join()
-            batches = self._poll_member(records_max, timeout_seconds)
             if self._commit_again:
                 self._commit_staged()
+            # From here on nothing may fail once there are records: they would not come a second time.
+            batches = self._poll_member(records_max, timeout_seconds)
             if not batches and self._clock() - self._answered_at > _SILENCE_SECONDS:
                 self._observer.make_sure_of_answers()
                 self._answered_at = self._clock()

@@ -1,5 +1,6 @@
 """The log in a file: growing, torn, truncated, replaced and locked files, without waiting."""
 
+import errno
 import fcntl
 import json
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from structlog.testing import capture_logs
 
 from indexer.event_log import NewRecord
 from indexer.event_log.json_lines import JsonLinesLog, JsonLinesReader, JsonLinesScanner, JsonLinesWriter
+from indexer.event_log.line_file import LineFile
 from indexer.event_log.line_format import EnvelopeLines, LineFormat, PlainLines
 from shared.errors import BadInputHaltError, EventLogUnavailableError
 
@@ -333,3 +335,20 @@ def test_a_scan_ends_where_the_file_ended_when_it_began(path: Path) -> None:
 
 def test_a_scan_of_a_missing_file_is_empty(path: Path) -> None:
     assert list(JsonLinesScanner(JsonLinesLog(path, PLAIN, LINE_BYTES_MAX)).scan()) == []
+
+
+def test_an_error_in_the_middle_of_a_poll_loses_nothing(
+    path: Path, open_reader: OpenReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path.write_bytes(b"one\ntwo\nthree\n")
+    reader = open_reader()
+    assert values(reader, 1) == [b"one"]
+
+    def fail(file: LineFile, position: int) -> str:
+        raise OSError(errno.EIO, "the disk failed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LineFile, "fingerprint", fail)
+        with pytest.raises(EventLogUnavailableError, match="the disk failed"):
+            values(reader)
+    assert values(reader) == [b"two", b"three"]
