@@ -1,56 +1,35 @@
-"""The indexer's command line, and the one place where its parts are wired."""
+"""The indexer's command line."""
 
 import argparse
 import asyncio
 import json
-import os
-import random
-import signal
 import sys
-import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TextIO, TypeVar
+from typing import TextIO
 
 import structlog
-from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from indexer import dead_letters, produce
-from indexer.event_fetcher import EventFetcher
 from indexer.event_log import opening as event_logs
 from indexer.fitting import SamplerParts, draw_sample
-from indexer.health import HealthServer
-from indexer.patience import Patience
-from indexer.pipeline import Pipeline, PipelineParts
-from indexer.worker import Worker, WorkerParts
+from indexer.running import now, pictures, run_worker
 from shared.command_line import Subcommands, add_command, new_parser, positive, run, settings_from
-from shared.encoding.encoder import Encoder, fit_encoder, load_encoder
+from shared.encoding.encoder import Encoder, fit_encoder
 from shared.encoding.opening import open_embedder
-from shared.errors import EXIT_BUG, EXIT_OK, ConfigurationError, RejectionReason
-from shared.images.decoder import DecoderPool
-from shared.images.fetcher import Fetcher, FetchLimits
-from shared.images.picture import DecodeLimits
+from shared.errors import EXIT_OK, ConfigurationError, RejectionReason
 from shared.logs import configure_logs
-from shared.metrics import IndexerMetrics
 from shared.rolling_window import from_milliseconds
 from shared.settings import Settings
-from shared.store import Store
 from shared.store.opening import open_store
-
-# A loop that has not turned for so long is stuck, and a supervisor should restart the worker.
-_LIVE_SECONDS = 60.0
-_STORE_THREADS = 4
-
-_Result = TypeVar("_Result")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -61,10 +40,6 @@ def main(arguments: list[str] | None = None) -> int:
     _add_run(subcommands)
     _add_dead_letters(subcommands)
     return run(parser, arguments)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 # produce --------------------------------------------------------------------------------------------------------------
@@ -109,12 +84,12 @@ def _produce(arguments: argparse.Namespace) -> int:
 def _event_source(arguments: argparse.Namespace, settings: Settings) -> produce.EventSource:
     limit, inline = arguments.limit, arguments.inline
     if arguments.images is not None:
-        return produce.from_images(arguments.images, _now, inline=inline, limit=limit)
+        return produce.from_images(arguments.images, now, inline=inline, limit=limit)
     if arguments.csv is not None:
-        return produce.from_csv(arguments.csv, _now, inline=inline, limit=limit)
+        return produce.from_csv(arguments.csv, now, inline=inline, limit=limit)
     if arguments.jsonl is not None:
-        return produce.from_jsonl(arguments.jsonl, _now, limit=limit)
-    return produce.from_demo(arguments.demo, _now, window_months=settings.window_months, limit=limit)
+        return produce.from_jsonl(arguments.jsonl, now, limit=limit)
+    return produce.from_demo(arguments.demo, now, window_months=settings.window_months, limit=limit)
 
 
 # fit ------------------------------------------------------------------------------------------------------------------
@@ -153,7 +128,7 @@ def _fit(arguments: argparse.Namespace) -> int:
 
 async def _fitted(settings: Settings, size: int) -> tuple[Encoder, int]:
     log = structlog.get_logger()
-    async with _pictures(settings) as (fetcher, decoder):
+    async with pictures(settings) as (fetcher, decoder):
         with (
             closing(event_logs.open_scanner(settings)) as scanner,
             ThreadPoolExecutor(1) as scan_thread,
@@ -162,7 +137,7 @@ async def _fitted(settings: Settings, size: int) -> tuple[Encoder, int]:
         ):
             embedder = open_embedder(settings)
             parts = SamplerParts(
-                scanner, fetcher, decoder, embedder, _now, asyncio.sleep, log, scan_thread, model_thread
+                scanner, fetcher, decoder, embedder, now, asyncio.sleep, log, scan_thread, model_thread
             )
             sample = await draw_sample(parts, settings, size, advance)
     if not sample.image_ids:
@@ -192,127 +167,8 @@ def _add_run(subcommands: Subcommands) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     settings = settings_from(arguments)
     configure_logs(settings.log_format, settings.log_level)
-    registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
-    PlatformCollector(registry=registry)
-    asyncio.run(_Run(settings, registry).run(until_caught_up=arguments.until_caught_up))
+    run_worker(settings, until_caught_up=arguments.until_caught_up)
     return EXIT_OK
-
-
-class _Run:
-    """One worker process: its parts, its health server, and its signals."""
-
-    def __init__(self, settings: Settings, registry: CollectorRegistry) -> None:
-        self._settings = settings
-        self._registry = registry
-        self._metrics = IndexerMetrics(registry)
-        self._metrics.ready.set_function(self._ready)
-        self._log = structlog.get_logger()
-        self._patience = Patience(settings.retry_seconds_max, asyncio.sleep, random.Random(), self._metrics, self._log)
-        self._worker: Worker | None = None
-        self._started = time.monotonic()
-        self._stop_requested = asyncio.Event()
-
-    async def run(self, *, until_caught_up: bool) -> None:
-        """Wait for an encoder, work, and leave cleanly."""
-        self._listen_to_signals()
-        with self._health():
-            store, encoder = await self._until_stopped(self._store_and_encoder(wait=not until_caught_up)) or (
-                None,
-                None,
-            )
-            if store is not None and encoder is not None:
-                with closing(store):
-                    await self._work(store, encoder, until_caught_up)
-        self._log.info("stopped")
-
-    async def _store_and_encoder(self, *, wait: bool) -> tuple[Store, Encoder]:
-        settings = self._settings
-        store = await self._patience.until_available("store", lambda: asyncio.to_thread(open_store, settings))
-        said = False
-        while True:
-            active = await self._patience.until_available("store", lambda: asyncio.to_thread(store.active_encoder))
-            if active is not None:
-                return store, await asyncio.to_thread(load_encoder, active, settings)
-            if not wait:
-                raise ConfigurationError("no encoder is active; run `indexer fit` first")
-            if not said:
-                self._log.info("waiting_for_encoder", detail="no encoder is active; run `indexer fit`")
-                said = True
-            await asyncio.sleep(1)
-
-    async def _work(self, store: Store, encoder: Encoder, until_caught_up: bool) -> None:
-        settings, metrics = self._settings, self._metrics
-        metrics.encoder.labels(encoder.encoder_id).set(1)
-        async with _pictures(settings) as (fetcher, decoder):
-            with ExitStack() as stack:
-                threads = [stack.enter_context(ThreadPoolExecutor(count)) for count in (_STORE_THREADS, 1, 1, 1)]
-                store_threads, model_thread, dead_letter_thread, reader_thread = threads
-                dead_letter_log = stack.enter_context(closing(event_logs.open_dead_letter_writer(settings)))
-                reader = stack.enter_context(closing(event_logs.open_reader(settings)))
-                pipeline = Pipeline(
-                    PipelineParts(
-                        store,
-                        fetcher,
-                        decoder,
-                        encoder,
-                        dead_letter_log,
-                        self._patience,
-                        metrics,
-                        _now,
-                        store_threads,
-                        model_thread,
-                        dead_letter_thread,
-                    ),
-                    settings,
-                )
-                self._worker = Worker(
-                    WorkerParts(reader, pipeline, store, self._patience, metrics, _now, self._log, reader_thread),
-                    settings,
-                )
-                self._log.info("started", encoder=encoder.encoder_id, settings=settings.model_dump(mode="json"))
-                if self._stop_requested.is_set():
-                    self._worker.stop()
-                await self._worker.run(until_caught_up=until_caught_up)
-
-    async def _until_stopped(self, waiting: Awaitable[_Result]) -> _Result | None:
-        """What `waiting` gives, or None where a signal came first."""
-        task = asyncio.ensure_future(waiting)
-        stop = asyncio.create_task(self._stop_requested.wait())
-        await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
-        stop.cancel()
-        if task.done():
-            return task.result()
-        task.cancel()
-        return None
-
-    def _health(self) -> HealthServer:
-        settings = self._settings
-        return HealthServer(settings.metrics_host, settings.metrics_port, self._registry, self._live, self._ready)
-
-    def _live(self) -> bool:
-        heartbeat = self._worker.heartbeat if self._worker is not None else 0.0
-        return time.monotonic() - max(heartbeat, self._started) < _LIVE_SECONDS or self._waiting()
-
-    def _waiting(self) -> bool:
-        """Whether the loop stands still for a reason: no encoder yet, or a dependency that is away."""
-        return self._worker is None or bool(self._patience.waiting_for)
-
-    def _ready(self) -> bool:
-        return self._worker is not None and self._worker.ready
-
-    def _listen_to_signals(self) -> None:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop)
-
-    def _stop(self) -> None:
-        if self._stop_requested.is_set():
-            # Asked twice: leave at once. What is in flight is not committed and will be read again.
-            os._exit(EXIT_BUG)
-        self._stop_requested.set()
-        if self._worker is not None:
-            self._worker.stop()
 
 
 # dead-letters ---------------------------------------------------------------------------------------------------------
@@ -387,16 +243,6 @@ def _replay_dead_letters(arguments: argparse.Namespace) -> int:
 
 
 # What the commands share ----------------------------------------------------------------------------------------------
-
-
-@asynccontextmanager
-async def _pictures(settings: Settings) -> AsyncIterator[tuple[EventFetcher, DecoderPool]]:
-    """The way from an event's URL to its decoded picture."""
-    async with (
-        Fetcher(FetchLimits.of(settings)) as web,
-        DecoderPool(DecodeLimits.of(settings, cores=os.cpu_count() or 1)) as decoder,
-    ):
-        yield EventFetcher(web, settings.fetch_allowed_roots, settings.fetch_bytes_max), decoder
 
 
 @contextmanager

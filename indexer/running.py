@@ -1,0 +1,177 @@
+"""`indexer run`: the process around the worker, from waiting for an encoder to the drained end."""
+
+import asyncio
+import os
+import random
+import signal
+import time
+from collections.abc import AsyncIterator, Awaitable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, asynccontextmanager, closing
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import structlog
+from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
+
+from indexer.event_fetcher import EventFetcher
+from indexer.event_log import opening as event_logs
+from indexer.health import HealthServer
+from indexer.patience import Patience
+from indexer.pipeline import Pipeline, PipelineParts
+from indexer.worker import Worker, WorkerParts
+from shared.encoding.encoder import Encoder, load_encoder
+from shared.errors import EXIT_BUG, ConfigurationError
+from shared.images.decoder import DecoderPool
+from shared.images.fetcher import Fetcher, FetchLimits
+from shared.images.picture import DecodeLimits
+from shared.metrics import IndexerMetrics
+from shared.settings import Settings
+from shared.store import Store
+from shared.store.opening import open_store
+
+# A loop that has not turned for so long is stuck, and a supervisor should restart the worker.
+_LIVE_SECONDS = 60.0
+_STORE_THREADS = 4
+
+_Result = TypeVar("_Result")
+
+
+def run_worker(settings: Settings, *, until_caught_up: bool) -> None:
+    """Work until SIGTERM or Ctrl-C, or until all that was in the source at the start is indexed.
+
+    ConfigurationError where no encoder is active and `until_caught_up` leaves no time to wait for one.
+    """
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    asyncio.run(_WorkerProcess(settings, registry).run(until_caught_up=until_caught_up))
+
+
+def now() -> datetime:
+    """The time, UTC."""
+    return datetime.now(UTC)
+
+
+@asynccontextmanager
+async def pictures(settings: Settings) -> AsyncIterator[tuple[EventFetcher, DecoderPool]]:
+    """The way from an event's URL to its decoded picture."""
+    async with (
+        Fetcher(FetchLimits.of(settings)) as web,
+        DecoderPool(DecodeLimits.of(settings, cores=os.cpu_count() or 1)) as decoder,
+    ):
+        yield EventFetcher(web, settings.fetch_allowed_roots, settings.fetch_bytes_max), decoder
+
+
+class _WorkerProcess:
+    """One worker process: its parts, its health server, and its signals."""
+
+    def __init__(self, settings: Settings, registry: CollectorRegistry) -> None:
+        self._settings = settings
+        self._registry = registry
+        self._metrics = IndexerMetrics(registry)
+        self._metrics.ready.set_function(self._ready)
+        self._log = structlog.get_logger()
+        self._patience = Patience(settings.retry_seconds_max, asyncio.sleep, random.Random(), self._metrics, self._log)
+        self._worker: Worker | None = None
+        self._started = time.monotonic()
+        self._stop_requested = asyncio.Event()
+
+    async def run(self, *, until_caught_up: bool) -> None:
+        """Wait for an encoder, work, and leave cleanly."""
+        self._listen_to_signals()
+        with self._health():
+            found = await self._until_stopped(self._store_and_encoder(wait=not until_caught_up))
+            if found is not None:
+                store, encoder = found
+                with closing(store):
+                    await self._work(store, encoder, until_caught_up)
+        self._log.info("stopped")
+
+    async def _store_and_encoder(self, *, wait: bool) -> tuple[Store, Encoder]:
+        settings = self._settings
+        store = await self._patience.until_available("store", lambda: asyncio.to_thread(open_store, settings))
+        said = False
+        while True:
+            active = await self._patience.until_available("store", lambda: asyncio.to_thread(store.active_encoder))
+            if active is not None:
+                return store, await asyncio.to_thread(load_encoder, active, settings)
+            if not wait:
+                raise ConfigurationError("no encoder is active; run `indexer fit` first")
+            if not said:
+                self._log.info("waiting_for_encoder", detail="no encoder is active; run `indexer fit`")
+                said = True
+            await asyncio.sleep(1)
+
+    async def _work(self, store: Store, encoder: Encoder, until_caught_up: bool) -> None:
+        settings, metrics = self._settings, self._metrics
+        metrics.encoder.labels(encoder.encoder_id).set(1)
+        async with pictures(settings) as (fetcher, decoder):
+            with ExitStack() as stack:
+                threads = [stack.enter_context(ThreadPoolExecutor(count)) for count in (_STORE_THREADS, 1, 1, 1)]
+                store_threads, model_thread, dead_letter_thread, reader_thread = threads
+                dead_letter_log = stack.enter_context(closing(event_logs.open_dead_letter_writer(settings)))
+                reader = stack.enter_context(closing(event_logs.open_reader(settings)))
+                pipeline = Pipeline(
+                    PipelineParts(
+                        store,
+                        fetcher,
+                        decoder,
+                        encoder,
+                        dead_letter_log,
+                        self._patience,
+                        metrics,
+                        now,
+                        store_threads,
+                        model_thread,
+                        dead_letter_thread,
+                    ),
+                    settings,
+                )
+                self._worker = Worker(
+                    WorkerParts(reader, pipeline, store, self._patience, metrics, now, self._log, reader_thread),
+                    settings,
+                )
+                self._log.info("started", encoder=encoder.encoder_id, settings=settings.model_dump(mode="json"))
+                if self._stop_requested.is_set():
+                    self._worker.stop()
+                await self._worker.run(until_caught_up=until_caught_up)
+
+    async def _until_stopped(self, waiting: Awaitable[_Result]) -> _Result | None:
+        """What `waiting` gives, or None where a signal came first."""
+        task = asyncio.ensure_future(waiting)
+        stop = asyncio.create_task(self._stop_requested.wait())
+        await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        if task.done():
+            return task.result()
+        task.cancel()
+        return None
+
+    def _health(self) -> HealthServer:
+        settings = self._settings
+        return HealthServer(settings.metrics_host, settings.metrics_port, self._registry, self._live, self._ready)
+
+    def _live(self) -> bool:
+        heartbeat = self._worker.heartbeat if self._worker is not None else 0.0
+        return time.monotonic() - max(heartbeat, self._started) < _LIVE_SECONDS or self._waiting()
+
+    def _waiting(self) -> bool:
+        """Whether the loop stands still for a reason: no encoder yet, or a dependency that is away."""
+        return self._worker is None or bool(self._patience.waiting_for)
+
+    def _ready(self) -> bool:
+        return self._worker is not None and self._worker.ready
+
+    def _listen_to_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop)
+
+    def _stop(self) -> None:
+        if self._stop_requested.is_set():
+            # Asked twice: leave at once. What is in flight is not committed and will be read again.
+            os._exit(EXIT_BUG)
+        self._stop_requested.set()
+        if self._worker is not None:
+            self._worker.stop()
