@@ -7,11 +7,12 @@ import asyncio
 import hashlib
 from dataclasses import dataclass
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pydantic import ValidationError
 from starlette.datastructures import UploadFile
 
@@ -201,7 +202,7 @@ def _render(template: str, **values: Any) -> str:
 
 _ASSETS = _load_assets()
 _TEMPLATES = Environment(
-    loader=PackageLoader("searcher", "page"),
+    loader=FileSystemLoader(Path(__file__).parent),
     autoescape=True,
     undefined=StrictUndefined,
     trim_blocks=True,

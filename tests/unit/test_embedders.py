@@ -408,15 +408,14 @@ def test_the_first_output_of_two_axes_is_taken_unless_one_is_named(network: Path
     assert open_embedder(settings(embedder=f"onnx:{network}#means")).spec == spec
 
 
-@pytest.mark.parametrize(
-    ("shape", "batch_size"), [((1, 3, 224, 224), 1), ((5, 3, 224, 224), 5), (("n", 3, "h", "w"), 6)]
-)
-def test_a_networks_own_batch_size_goes_before_the_setting(
-    shape: tuple[int | str, ...], batch_size: int, tmp_path: Path
+@pytest.mark.parametrize(("shape", "at_once"), [((1, 3, 224, 224), 1), ((5, 3, 224, 224), 5), (("n", 3, "h", "w"), 6)])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_networks_own_batch_size_goes_before_the_setting_and_each_thread_gets_two_calls(
+    shape: tuple[int | str, ...], at_once: int, threads: int, tmp_path: Path
 ) -> None:
     (tmp_path / "n.onnx").write_bytes(network_bytes(shape))
-    opened = open_embedder(settings(embedder=f"onnx:{tmp_path / 'n.onnx'}", batch_size=6, threads=1))
-    assert opened.batch_size == batch_size
+    opened = open_embedder(settings(embedder=f"onnx:{tmp_path / 'n.onnx'}", batch_size=6, threads=threads))
+    assert opened.batch_size == at_once * threads * 2
     assert opened.embed(plain((0, 0, 0), 7)).shape == (7, 3)
 
 
