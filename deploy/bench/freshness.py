@@ -61,7 +61,8 @@ def delays_at(bench: rig.Bench, rate: float, events: int) -> list[float]:
     pictures = rig.clothing(_WARM_UP_EVENTS + events)[_WARM_UP_EVENTS:]
     contents = [(f"fresh/{n}", category, path.read_bytes()) for n, (_, category, path) in enumerate(pictures)]
     store, writer = open_store(settings), open_writer(settings)
-    before = visible(store)
+    before = _WARM_UP_EVENTS
+    rig.wait_until(lambda: visible(store) == before, 30, "the warm-up to be searchable")
     appended: list[float] = []
 
     def append_all() -> None:
