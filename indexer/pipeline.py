@@ -180,7 +180,7 @@ class Pipeline:
     async def _written(self, document: Document, outcome: Outcome) -> Outcome:
         async with self._in_stage("write"):
             written = await self._writes.submit(document)
-        return outcome if written is WriteOutcome.WRITTEN else Outcome.SUPERSEDED
+        return {WriteOutcome.WRITTEN: outcome, WriteOutcome.REPEATED: Outcome.REPEATED}.get(written, Outcome.SUPERSEDED)
 
     # The stages that work in batches ------------------------------------------------------------------------------
 

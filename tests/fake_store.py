@@ -141,7 +141,7 @@ class FakeStore:
             return RejectedError(RejectionReason.DOCUMENT_REFUSED, "no JSON in UTF-8 can say this")
         there = self._documents.get(document.image_id)
         if there is not None and there.version >= document.version:
-            return WriteOutcome.SUPERSEDED
+            return WriteOutcome.REPEATED if there.version == document.version else WriteOutcome.SUPERSEDED
         self._documents[document.image_id] = document
         self._months[document.image_id] = month
         return WriteOutcome.WRITTEN

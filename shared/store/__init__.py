@@ -22,8 +22,10 @@ class WriteOutcome(StrEnum):
     """What became of one document given to `write`."""
 
     WRITTEN = "written"
+    REPEATED = "repeated"
+    """The same version is there already: this document, or another one of that version that came first."""
     SUPERSEDED = "superseded"
-    """An equal or higher version is there already."""
+    """A higher version is there already."""
 
 
 @dataclass(frozen=True, slots=True)

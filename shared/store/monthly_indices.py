@@ -118,6 +118,10 @@ def write(indices: MonthlyIndices, documents: Sequence[Document], now: datetime)
     # Only now is every copy that a crash or another worker may have left known; most images have just the one.
     held = indices.versions(image_ids, indices.live())
     settle(indices, [image_id for image_id, versions in held.items() if len(versions) > 1])
+    for document in documents:
+        equal = max(held.get(document.image_id, {}).values(), default=None) == document.version
+        if answers[document.image_id] is WriteOutcome.SUPERSEDED and equal:
+            answers[document.image_id] = WriteOutcome.REPEATED
     return [answers[image_id] for image_id in image_ids]
 
 

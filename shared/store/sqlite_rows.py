@@ -71,7 +71,9 @@ def write_rows(connection: Connection, prepared: PreparedDocument) -> WriteOutco
     """Write the document unless an equal or higher version is there."""
     written = connection.execute(_UPSERT, prepared.row).fetchone()
     if written is None:
-        return WriteOutcome.SUPERSEDED
+        image_id, _, version, *_ = prepared.row
+        held = connection.execute("SELECT version FROM documents WHERE image_id = ?", (image_id,)).fetchone()
+        return WriteOutcome.REPEATED if held == (version,) else WriteOutcome.SUPERSEDED
     number: int = written[0]
     remove_rows(connection, number)
     connection.executemany("INSERT INTO terms VALUES (?, ?)", ((term, number) for term in prepared.terms))

@@ -223,14 +223,14 @@ def test_an_update_supersedes_a_lower_version_wherever_that_lies(subject: Subjec
 
 
 @pytest.mark.parametrize("later", [NOW, NOW + timedelta(days=40), LAST_MONTH])
-@pytest.mark.parametrize("version", [4, 5])
-def test_a_lower_or_equal_version_is_superseded_wherever_the_higher_lies(
-    subject: Subject, later: datetime, version: int
+@pytest.mark.parametrize(("version", "outcome"), [(4, WriteOutcome.SUPERSEDED), (5, WriteOutcome.REPEATED)])
+def test_a_lower_version_is_superseded_and_an_equal_one_repeated_wherever_the_first_lies(
+    subject: Subject, later: datetime, version: int, outcome: WriteOutcome
 ) -> None:
     kept = image("a", 5, attributes={"colour": "red"})
     subject.write(kept)
-    assert subject.write(image("a", version, b"\xff\xff"), now=later) == [WriteOutcome.SUPERSEDED]
-    assert subject.write(deletion("a", version), now=later) == [WriteOutcome.SUPERSEDED]
+    assert subject.write(image("a", version, b"\xff\xff"), now=later) == [outcome]
+    assert subject.write(deletion("a", version), now=later) == [outcome]
     assert subject.store.documents(["a"]) == {"a": kept}
     assert subject.near(b"\0\0") == [(0, "a")]
 

@@ -67,8 +67,8 @@ def test_a_lower_version_in_a_later_month_is_superseded_and_not_even_put(indices
 
 def test_of_equal_versions_the_first_stays(indices: MemoryIndices) -> None:
     monthly_indices.write(indices, [image(5)], OCTOBER)
-    assert monthly_indices.write(indices, [deletion(5)], NOVEMBER) == [WriteOutcome.SUPERSEDED]
-    assert monthly_indices.write(indices, [deletion(5)], OCTOBER) == [WriteOutcome.SUPERSEDED]
+    assert monthly_indices.write(indices, [deletion(5)], NOVEMBER) == [WriteOutcome.REPEATED]
+    assert monthly_indices.write(indices, [deletion(5)], OCTOBER) == [WriteOutcome.REPEATED]
     assert monthly_indices.look_up(indices, ["mug"]) == {"mug": image(5)}
 
 
