@@ -1,0 +1,122 @@
+"""A real Elasticsearch in a container at a fixed port, which can be killed, started, blocked and looked into."""
+
+import base64
+import json
+import secrets
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from testcontainers.core.container import DockerContainer
+from testcontainers.core.wait_strategies import LogMessageWaitStrategy
+
+from tests.conftest import free_port
+from tests.programs import until
+
+IMAGE = "docker.elastic.co/elasticsearch/elasticsearch:9.5.0"
+
+_STARTED = '"message":"started'
+_START_SECONDS = 120
+_COPIES_MAX = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class ElasticsearchServer:
+    """A running node at 127.0.0.1:port, asked with `authorization` (a header, "" where it wants none)."""
+
+    port: int
+    container: Any = None
+    authorization: str = ""
+
+    @property
+    def base(self) -> str:
+        """Its http:// URL."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def kill(self) -> None:
+        """End the process at once, as `kill -9` does; what it has written to its disk stays."""
+        self.container.kill()
+
+    def start(self) -> None:
+        """Start it again at the same address; returns before it answers."""
+        self.container.start()
+
+    def freeze(self) -> None:
+        """Let connections stay open without an answer."""
+        self.container.pause()
+
+    def thaw(self) -> None:
+        """Answer again."""
+        self.container.unpause()
+
+    def answers(self) -> bool:
+        """Whether it answers, and has every shard that it can have."""
+        try:
+            return not self.ask("GET", "_cluster/health?wait_for_status=yellow&timeout=1s")["timed_out"]
+        except OSError:
+            return False
+
+    def ask(self, method: str, path: str, body: object = None) -> Any:
+        """The JSON answer to a request that must succeed."""
+        content = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json", "Authorization": self.authorization}
+        sent = {name: value for name, value in headers.items() if value}
+        request = urllib.request.Request(f"{self.base}/{path}", content, sent, method=method)
+        with urllib.request.urlopen(request, timeout=60) as reply:
+            return json.load(reply)
+
+    def remove_indices(self) -> None:
+        """Remove every index of the project, whatever state it is in."""
+        for index in self.ask("GET", "_cat/indices/catalogue*?format=json&h=index&expand_wildcards=all"):
+            self.ask("DELETE", index["index"])
+
+    def age(self, month: str, older: str) -> None:
+        """Let all that was written in `month` ("2026.11") have been written in `older`, versions included."""
+        source, target = f"catalogue-{month}", f"catalogue-{older}"
+        self.ask("PUT", f"{source}/_settings", {"index.blocks.write": True})
+        self.ask("POST", f"{source}/_clone/{target}", {"settings": {"index.blocks.write": None}})
+        self.ask("GET", f"_cluster/health/{target}?wait_for_status=yellow&timeout=30s")
+        swap = [{"add": {"index": target, "alias": "catalogue"}}, {"remove_index": {"index": source}}]
+        self.ask("POST", "_aliases", {"actions": swap})
+
+    def live_copies(self) -> list[tuple[str, int]]:
+        """Image id and version of every live copy in the index itself, whether or not a searcher would show it."""
+        self.ask("POST", "catalogue/_refresh")
+        query = {"query": {"term": {"kind": "image"}}, "size": _COPIES_MAX, "_source": ["image_id", "version"]}
+        found = self.ask("POST", "catalogue/_search", query)
+        assert found["_shards"]["failed"] == 0
+        assert found["hits"]["total"]["value"] < _COPIES_MAX
+        return sorted((hit["_source"]["image_id"], hit["_source"]["version"]) for hit in found["hits"]["hits"])
+
+    def new_api_key(self) -> tuple[str, str]:
+        """The id of a new API key that may do all that the programs do, and the key as a setting takes it."""
+        made = self.ask("POST", "_security/api_key", {"name": "test"})
+        return made["id"], made["encoded"]
+
+    def revoke_api_key(self, key_id: str) -> None:
+        """Let the key be refused from now on."""
+        self.ask("DELETE", "_security/api_key", {"ids": [key_id]})
+
+
+@contextmanager
+def elasticsearch_server() -> Iterator[ElasticsearchServer]:
+    """A single node, empty, that wants credentials."""
+    port, password = free_port(), secrets.token_hex(8)
+    started = LogMessageWaitStrategy(_STARTED)
+    started.with_startup_timeout(_START_SECONDS)
+    container = (
+        DockerContainer(IMAGE, mem_limit="2g")
+        .with_bind_ports(9200, port)
+        .with_env("ES_JAVA_OPTS", "-Xms512m -Xmx512m")
+        .with_env("discovery.type", "single-node")
+        .with_env("ELASTIC_PASSWORD", password)
+        .with_env("xpack.security.http.ssl.enabled", "false")
+        .waiting_for(started)
+    )
+    with container:
+        authorization = "Basic " + base64.b64encode(f"elastic:{password}".encode()).decode()
+        server = ElasticsearchServer(port, container.get_wrapped_container(), authorization)
+        until(server.answers, _START_SECONDS, "Elasticsearch")
+        yield server
