@@ -1,7 +1,6 @@
 """The primitives of `monthly_indices` on Elasticsearch: one index for each month, all behind one alias."""
 
 import base64
-import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,8 +25,9 @@ from shared.store.monthly_indices import Put, PutOutcome
 
 # Of one bulk request; thumbnails count. Elasticsearch itself advises 5 to 15 MB.
 BULK_BYTES_MAX = 8 * 1024 * 1024
-_BULK_TRIES = 4
-_FIRST_PAUSE_SECONDS = 0.1
+# So often in a row none of the items may pass before it is an outage: a server that takes a part is not away.
+_FRUITLESS_TRIES = 8
+_FIRST_PAUSE_SECONDS, _PAUSE_SECONDS_MAX = 0.1, 1.0
 _CONFLICT, _NOT_FOUND = 409, 404
 
 _TEMPLATE: dict[str, Any] = {
@@ -102,15 +102,17 @@ class ElasticsearchIndices:
                 actions.append(_Action(place, _lines(one)))
             except ValueError as error:
                 answers[place] = RejectedError(RejectionReason.DOCUMENT_REFUSED, f"not writable as JSON: {error}")
-        for attempt in itertools.count(1):
+        pause_seconds, fruitless = _FIRST_PAUSE_SECONDS, 0
+        while actions:
             overloaded: list[tuple[_Action, StoreUnavailableError]] = []
             for request in _requests(actions):
                 self._send(request, answers, overloaded)
-            if not overloaded:
-                break
-            if attempt == _BULK_TRIES:
+            fruitless = 0 if len(overloaded) < len(actions) else fruitless + 1
+            if fruitless == _FRUITLESS_TRIES:
                 raise overloaded[0][1]
-            self._pause(_FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
+            if overloaded:
+                self._pause(pause_seconds)
+                pause_seconds = min(_PAUSE_SECONDS_MAX, pause_seconds * 2)
             actions = [action for action, _ in overloaded]
         return [answer for answer in answers if answer is not None]
 

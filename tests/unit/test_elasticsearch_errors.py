@@ -227,7 +227,19 @@ def test_items_that_stay_overloaded_are_an_outage(server: ScriptedServer, indice
     )
     with pytest.raises(StoreUnavailableError, match="disk is full"):
         indices.put([put(name) for name in "abc"])
-    assert [ids_of(body) for body in server.bodies] == [["a", "b", "c"], ["b"], ["b"], ["b"]]
+    assert [ids_of(body) for body in server.bodies] == [["a", "b", "c"], *[["b"]] * 8]
+
+
+def test_items_that_pass_one_by_one_are_no_outage(server: ScriptedServer, indices: ElasticsearchIndices) -> None:
+    names = [f"{number:02}" for number in range(12)]
+
+    def takes_the_first(body: bytes) -> Answer:
+        first = ids_of(body)[0]
+        return bulk_answer(body, lambda image_id: (201, {}) if image_id == first else (429, failure("overload")))
+
+    server.answer = lambda _method, _path, body: takes_the_first(body)
+    assert indices.put([put(name) for name in names]) == [PutOutcome.STORED] * 12
+    assert [ids_of(body) for body in server.bodies] == [names[at:] for at in range(12)]
 
 
 def test_a_bulk_write_is_split_by_bytes(server: ScriptedServer, indices: ElasticsearchIndices) -> None:
