@@ -44,10 +44,16 @@ class KafkaServer:
 
 
 @contextmanager
-def kafka_server(secrets: Path | None = None, secure_options: Mapping[str, str] | None = None) -> Iterator[KafkaServer]:
-    """A single broker; with `secrets`, a folder that its user may read, it has a SASL_SSL listener named SECURE too."""
+def kafka_server(
+    secrets: Path | None = None, secure_options: Mapping[str, str] | None = None, advertised_port: int | None = None
+) -> Iterator[KafkaServer]:
+    """A single broker; with `secrets`, a folder that its user may read, it has a SASL_SSL listener named SECURE too.
+
+    With `advertised_port` it sends its clients there, to a proxy, and not to the port of `plain`.
+    """
     plain_port, secure_port = free_port(), free_port()
-    listeners, advertised = "PLAINTEXT://:9092,CONTROLLER://:9093", f"PLAINTEXT://127.0.0.1:{plain_port}"
+    listeners = "PLAINTEXT://:9092,CONTROLLER://:9093"
+    advertised = f"PLAINTEXT://127.0.0.1:{advertised_port or plain_port}"
     if secrets is not None:
         listeners += ",SECURE://:9094"
         advertised += f",SECURE://127.0.0.1:{secure_port}"

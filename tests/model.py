@@ -76,11 +76,11 @@ class CatalogueModel:
             image_id = f"{self.prefix}/{self.generator.randrange(self.images)}"
             known = self._versions.setdefault(image_id, [])
             if known and self.generator.random() < 0.15:
-                events.append(_event(image_id, self.generator.choice(known)))
+                events.append(event_of(image_id, self.generator.choice(known)))
                 continue
             version = self._next_version(known)
             known.append(version)
-            events += [_event(image_id, version)] * (2 if self.generator.random() < 0.15 else 1)
+            events += [event_of(image_id, version)] * (2 if self.generator.random() < 0.15 else 1)
         self.generator.shuffle(events)
         return events
 
@@ -102,7 +102,8 @@ class CatalogueModel:
         return Version(number, self.now - timedelta(days=days), dice.randrange(PICTURES), deleted=dice.random() < 0.15)
 
 
-def _event(image_id: str, version: Version) -> dict[str, Any]:
+def event_of(image_id: str, version: Version) -> dict[str, Any]:
+    """The catalogue event, as JSON's types, that says this of an image; its picture is inline."""
     event: dict[str, Any] = {
         "image_id": image_id,
         "version": version.number,
