@@ -16,7 +16,7 @@ from urllib.parse import quote
 import structlog
 
 from indexer.event_log import NewRecord, Poll, Record
-from indexer.event_log.line_file import LineFile, file_state
+from indexer.event_log.line_file import LineFile, append_lines, file_state
 from indexer.event_log.line_format import LineFormat
 from indexer.event_log.position_file import PositionFile, lock, sync_folder
 from shared.errors import BadInputHaltError, EventLogUnavailableError
@@ -256,14 +256,10 @@ class JsonLinesWriter:
         lines = b"".join(self._line(record) for record in records)
         with _translated_errors(self._path):
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._path.open("a+b") as file:
+            with self._path.open("a+b", buffering=0) as file:
                 self._lock(file.fileno())
                 size = os.fstat(file.fileno()).st_size
-                # A writer that was killed may have left half a line, which must not swallow the next one.
-                torn = size > 0 and os.pread(file.fileno(), 1, size - 1) != b"\n"
-                file.write(b"\n" + lines if torn else lines)
-                file.flush()
-                os.fsync(file.fileno())
+                append_lines(file.fileno(), lines, cut_torn_tail=self._log_file.line_format.written_here_only)
             if size == 0:
                 sync_folder(self._path.parent)
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -106,3 +107,37 @@ class LineFile:
 def file_state(status: os.stat_result) -> tuple[int, int, int, int]:
     """What tells without reading that a path holds another file or content: device, inode, size, time of change."""
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def append_lines(descriptor: int, lines: bytes, *, cut_torn_tail: bool) -> None:
+    """Append whole lines durably to a file opened for appending, or leave it as it was and raise OSError (disk full).
+
+    A writer that was killed may have left half a line. It is cut away where `cut_torn_tail` says so; otherwise it gets
+    a line end, so that it does not swallow the first of `lines`.
+    """
+    size = os.fstat(descriptor).st_size
+    whole = _whole_lines_end(descriptor, size)
+    if whole < size and cut_torn_tail:
+        os.ftruncate(descriptor, whole)
+        size = whole
+    unwritten = memoryview(lines if whole == size else b"\n" + lines)
+    try:
+        while unwritten:
+            unwritten = unwritten[os.write(descriptor, unwritten) :]
+        os.fsync(descriptor)
+    except OSError:
+        # What was written of them would be there twice, or in part, once they are appended again.
+        with suppress(OSError):
+            os.ftruncate(descriptor, size)
+        raise
+
+
+def _whole_lines_end(descriptor: int, size: int) -> int:
+    end = size
+    while end > 0:
+        start = max(0, end - _BUFFER_BYTES)
+        found = os.pread(descriptor, end - start, start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        end = start
+    return 0

@@ -22,6 +22,10 @@ class LineContent:
 class LineFormat(Protocol):
     """Turns records into lines and back; a line here is without its line end."""
 
+    @property
+    def written_here_only(self) -> bool:
+        """Whether no other program writes such lines, so that half a line can only be a write that broke off."""
+
     def encode(self, record: NewRecord, now_ms: int) -> bytes:
         """The line of a record, free of line feeds; BadInputHaltError where this format can't hold the record."""
 
@@ -31,6 +35,8 @@ class LineFormat(Protocol):
 
 class PlainLines:
     """The line is the value: what a person writes into an event file by hand."""
+
+    written_here_only = False
 
     def encode(self, record: NewRecord, now_ms: int) -> bytes:
         """The value. Key, headers and timestamp are left out; JSON allows line feeds between tokens only, as blanks."""
@@ -45,6 +51,8 @@ class PlainLines:
 
 class EnvelopeLines:
     """A JSON object with the bytes of key, value and headers in base64, and the timestamp."""
+
+    written_here_only = True
 
     def encode(self, record: NewRecord, now_ms: int) -> bytes:
         """The whole record; a record without a timestamp gets `now_ms`."""

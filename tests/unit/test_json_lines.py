@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import json
+import resource
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -262,6 +263,33 @@ def test_a_torn_tail_does_not_swallow_the_next_line(path: Path, open_reader: Ope
     path.write_bytes(b"one\nhal")
     JsonLinesWriter(JsonLinesLog(path, PLAIN, LINE_BYTES_MAX)).append([NewRecord(None, b"two")])
     assert values(open_reader()) == [b"one", b"hal", b"two"]
+
+
+def test_half_an_envelope_is_cut_away_by_the_next_writer(path: Path) -> None:
+    log_file = JsonLinesLog(path, EnvelopeLines(), 10**7)
+    writer = JsonLinesWriter(log_file)
+    writer.append([NewRecord(None, b"one")])
+    append(path, b'{"key":null,"value":"' + b"A" * 600_000)
+    writer.append([NewRecord(None, b"two")])
+    assert [record.value for record in JsonLinesScanner(log_file).scan()] == [b"one", b"two"]
+
+
+@pytest.mark.parametrize("line_format", [PLAIN, EnvelopeLines()])
+def test_an_append_that_finds_the_disk_full_leaves_the_file_as_it_was(path: Path, line_format: LineFormat) -> None:
+    log_file = JsonLinesLog(path, line_format, LINE_BYTES_MAX)
+    writer = JsonLinesWriter(log_file)
+    writer.append([NewRecord(None, b"one")])
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 20, limits[1]))
+    try:
+        with pytest.raises(EventLogUnavailableError, match="too large"):
+            writer.append([NewRecord(None, b"two" * 10), NewRecord(None, b"three")])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before
+    writer.append([NewRecord(None, b"two" * 10), NewRecord(None, b"three")])
+    assert [record.value for record in JsonLinesScanner(log_file).scan()] == [b"one", b"two" * 10, b"three"]
 
 
 def test_a_value_of_several_lines_becomes_one(path: Path) -> None:
