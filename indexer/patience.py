@@ -51,9 +51,11 @@ class Patience:
         self._metrics.waits.labels(dependency).inc()
         if dependency not in self.waiting_for:
             self.waiting_for.add(dependency)
+            self._metrics.waiting.labels(dependency).set(1)
             self._log.warning("dependency_away", dependency=dependency, detail=str(error))
 
     def _note_presence(self, dependency: str) -> None:
         if dependency in self.waiting_for:
             self.waiting_for.discard(dependency)
+            self._metrics.waiting.labels(dependency).set(0)
             self._log.info("dependency_back", dependency=dependency)

@@ -86,6 +86,12 @@ class IndexerMetrics:
             ["dependency"],
             registry=registry,
         )
+        self.waiting = Gauge(
+            "catalogue_indexer_waiting",
+            "1 while a dependency is waited for, by dependency; the log's `dependency_away` says why.",
+            ["dependency"],
+            registry=registry,
+        )
         self.ready = Gauge("catalogue_indexer_ready", "1 while /readyz answers 200.", registry=registry)
         self.encoder = Gauge(
             "catalogue_indexer_encoder_info", "1 for the active encoder.", ["encoder"], registry=registry

@@ -6,6 +6,7 @@ Only `__main__` builds a Settings; nothing else reads the environment. Precedenc
 """
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -76,7 +77,14 @@ class Settings(BaseSettings):
 
     # The worker's bounds
     in_flight_records_max: int = Field(
-        512, ge=1, le=100_000, description="Records read and not yet done; this many are redone at most after a crash."
+        512, ge=1, le=100_000, description="Records read and not yet done; at this number the reader pauses."
+    )
+    redone_records_max: int = Field(
+        8192,
+        ge=1,
+        le=1_000_000,
+        description="Records read and not yet committed, done or not: what a crash makes a worker redo at most. They add "
+        "up behind a slow picture, and for a commit interval; at this number the reader pauses.",
     )
     in_flight_bytes_max: int = Field(
         256 * MEBIBYTE, ge=MEBIBYTE, description="Bytes of the records in flight; above it the reader pauses."
@@ -219,12 +227,26 @@ class Settings(BaseSettings):
     def _read_secret_files(cls, values: dict[str, Any]) -> dict[str, Any]:
         for name in _SECRETS:
             path = values.get(f"{name}_file")
-            if path and not values.get(name):
+            if values.get(name):
+                # The file is not where the secret comes from, and must not be read later either.
+                values[f"{name}_file"] = None
+            elif path:
                 try:
                     values[name] = Path(path).read_text().strip()
                 except OSError as error:
                     raise ValueError(f"{name}_file: {error.strerror}: {path}") from error
         return values
+
+    def secret(self, name: Literal["kafka_password", "elasticsearch_api_key"]) -> str | None:
+        """A secret as it is now: its file is read again, so that what an operator renews is used without a restart."""
+        path: Path | None = getattr(self, f"{name}_file")
+        known: SecretStr | None = getattr(self, name)
+        if path is not None:
+            # While a file is replaced it may be missing, or empty; then what was read at the start must do.
+            with suppress(OSError):
+                if text := path.read_text().strip():
+                    return text
+        return None if known is None else known.get_secret_value()
 
 
 def load_settings(overrides: dict[str, Any]) -> Settings:

@@ -1,8 +1,6 @@
 """A real Elasticsearch in a container at a fixed port, which can be killed, started, blocked and looked into."""
 
-import base64
 import json
-import secrets
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,25 +8,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from testcontainers.core.container import DockerContainer
-from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
 from tests.conftest import free_port
 from tests.programs import until
 
 IMAGE = "docker.elastic.co/elasticsearch/elasticsearch:9.5.0"
 
-_STARTED = '"message":"started'
 _START_SECONDS = 120
 _COPIES_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class ElasticsearchServer:
-    """A running node at 127.0.0.1:port, asked with `authorization` (a header, "" where it wants none)."""
+    """A running node at 127.0.0.1:port."""
 
     port: int
-    container: Any = None
-    authorization: str = ""
+    container: Any
 
     @property
     def base(self) -> str:
@@ -61,9 +56,8 @@ class ElasticsearchServer:
     def ask(self, method: str, path: str, body: object = None) -> Any:
         """The JSON answer to a request that must succeed."""
         content = None if body is None else json.dumps(body).encode()
-        headers = {"Content-Type": "application/json", "Authorization": self.authorization}
-        sent = {name: value for name, value in headers.items() if value}
-        request = urllib.request.Request(f"{self.base}/{path}", content, sent, method=method)
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(f"{self.base}/{path}", content, headers, method=method)
         with urllib.request.urlopen(request, timeout=60) as reply:
             return json.load(reply)
 
@@ -90,33 +84,19 @@ class ElasticsearchServer:
         assert found["hits"]["total"]["value"] < _COPIES_MAX
         return sorted((hit["_source"]["image_id"], hit["_source"]["version"]) for hit in found["hits"]["hits"])
 
-    def new_api_key(self) -> tuple[str, str]:
-        """The id of a new API key that may do all that the programs do, and the key as a setting takes it."""
-        made = self.ask("POST", "_security/api_key", {"name": "test"})
-        return made["id"], made["encoded"]
-
-    def revoke_api_key(self, key_id: str) -> None:
-        """Let the key be refused from now on."""
-        self.ask("DELETE", "_security/api_key", {"ids": [key_id]})
-
 
 @contextmanager
 def elasticsearch_server() -> Iterator[ElasticsearchServer]:
-    """A single node, empty, that wants credentials."""
-    port, password = free_port(), secrets.token_hex(8)
-    started = LogMessageWaitStrategy(_STARTED)
-    started.with_startup_timeout(_START_SECONDS)
+    """A single node, empty."""
+    port = free_port()
     container = (
         DockerContainer(IMAGE, mem_limit="2g")
         .with_bind_ports(9200, port)
         .with_env("ES_JAVA_OPTS", "-Xms512m -Xmx512m")
         .with_env("discovery.type", "single-node")
-        .with_env("ELASTIC_PASSWORD", password)
-        .with_env("xpack.security.http.ssl.enabled", "false")
-        .waiting_for(started)
+        .with_env("xpack.security.enabled", "false")
     )
     with container:
-        authorization = "Basic " + base64.b64encode(f"elastic:{password}".encode()).decode()
-        server = ElasticsearchServer(port, container.get_wrapped_container(), authorization)
+        server = ElasticsearchServer(port, container.get_wrapped_container())
         until(server.answers, _START_SECONDS, "Elasticsearch")
         yield server

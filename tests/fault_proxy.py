@@ -30,7 +30,8 @@ _NOT_FORWARDED = frozenset({"connection", "keep-alive", "transfer-encoding", "co
 class HttpFault:
     """What is wrong; faults combine, and touch only requests whose path contains `path`.
 
-    A request meets `status` with the probability `share` and does not reach the server. Of the items of a bulk, each is
+    A request meets `status` with the probability `share` and does not reach the server; one without the `api_key`, where
+    one is set, meets 401. Of the items of a bulk, each is
     answered 429 with the probability `item_share`, unseen by the server. With the probability `lose_replies` the
     connection is closed once the server has answered. `delay_seconds` holds up each request. `rewrite` changes the
     bodies of good replies.
@@ -42,6 +43,7 @@ class HttpFault:
     lose_replies: float = 0.0
     delay_seconds: float = 0.0
     rewrite: Callable[[Any], Any] | None = None
+    api_key: str = ""
     path: str = ""
 
 
@@ -104,14 +106,17 @@ class ElasticsearchProxy:
         """Answer one request, or close its connection."""
         body = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
         fault = self.fault if self.fault.path in handler.path else NO_HTTP_FAULT
+        status = fault.status
+        if fault.api_key and handler.headers.get("Authorization") != f"ApiKey {fault.api_key}":
+            status = 401
         with self._lock:
             self.counts.requests += 1
-            refused = bool(fault.status) and self._happens(fault.share)
+            refused = bool(status) and self._happens(fault.share)
             self.counts.refused_requests += refused
         if fault.delay_seconds:
             time.sleep(fault.delay_seconds)
         if refused:
-            handler.reply(fault.status, json.dumps(_refusal(fault.status)).encode())
+            handler.reply(status, json.dumps(_refusal(status)).encode())
             return
         try:
             status, headers, content = self._answer_of_server(handler, body, fault)

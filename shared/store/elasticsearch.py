@@ -49,8 +49,13 @@ class RefusalError(ConfigurationError):
 class Connection:
     """Asks the servers of one cluster; safe to use from several threads."""
 
-    def __init__(self, urls: Sequence[str], *, api_key: str | None, ca_file: Path | None, seconds: float) -> None:
-        """`urls` are http:// or https:// URLs of nodes; `seconds` bounds one request. Nothing is asked yet."""
+    def __init__(
+        self, urls: Sequence[str], *, api_key: Callable[[], str | None] | None, ca_file: Path | None, seconds: float
+    ) -> None:
+        """`urls` are http:// or https:// URLs of nodes; `seconds` bounds one request. Nothing is asked yet.
+
+        `api_key` gives the key as it is now, and is called for each request: a renewed one counts from the next on.
+        """
         # The client itself would notice at the first request only.
         if ca_file is not None and not ca_file.is_file():
             raise ConfigurationError(f"CATALOGUE_ELASTICSEARCH_CA_FILE: there is no file {ca_file}")
@@ -58,7 +63,6 @@ class Connection:
         try:
             self._client = Elasticsearch(
                 list(urls),
-                api_key=api_key,
                 request_timeout=seconds,
                 # Where a node can't be reached another is tried; whether to repeat anything else, the caller knows.
                 max_retries=len(urls),
@@ -67,13 +71,15 @@ class Connection:
             )
         except (ValueError, OSError) as error:
             raise ConfigurationError(f"CATALOGUE_STORE_URL or CATALOGUE_ELASTICSEARCH_CA_FILE: {error}") from error
+        self._api_key = api_key or (lambda: None)
+        self._used_api_key: str | None = None
         self._names = ", ".join(urls)
         self._seconds = seconds
 
     def ask(self, question: Callable[[Elasticsearch], Any]) -> Any:
         """The body of the answer to `question`; StoreUnavailableError or RefusalError where there is none."""
         try:
-            return question(self._client).body
+            return question(self._client_now()).body
         except NoAnswerError as error:
             raise StoreUnavailableError(
                 f"Elasticsearch gave no answer in {self._seconds:g} s: {self._names}"
@@ -90,6 +96,14 @@ class Connection:
             raise StoreUnavailableError(f"Elasticsearch's answer is broken: {self._names}") from error
         except ApiError as error:
             raise _translated(error) from error
+
+    def _client_now(self) -> Elasticsearch:
+        """The client with the key as it is now, over the same connections."""
+        api_key = self._api_key()
+        if api_key is not None and api_key != self._used_api_key:
+            self._client = self._client.options(api_key=api_key)
+            self._used_api_key = api_key
+        return self._client
 
     def close(self) -> None:
         """Close the connections."""

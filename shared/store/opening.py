@@ -31,10 +31,9 @@ def _open_elasticsearch(settings: Settings, scheme: str, rest: str) -> Store:
     from shared.store.elasticsearch import Connection  # noqa: PLC0415
     from shared.store.elasticsearch_store import ElasticsearchStore  # noqa: PLC0415
 
-    api_key = settings.elasticsearch_api_key
     connection = Connection(
         _elasticsearch_urls(scheme, rest),
-        api_key=None if api_key is None else api_key.get_secret_value(),
+        api_key=lambda: settings.secret("elasticsearch_api_key"),
         ca_file=settings.elasticsearch_ca_file,
         seconds=settings.elasticsearch_seconds,
     )

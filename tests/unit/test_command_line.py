@@ -90,6 +90,26 @@ def test_a_secret_may_come_from_a_file_and_is_masked_where_settings_are_shown(
     assert "hunter2" not in str(settings.model_dump(mode="json"))
 
 
+def test_a_secret_file_is_read_again_and_missing_it_for_a_moment_does_no_harm(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    path = tmp_path_factory.mktemp("secrets") / "key"
+    path.write_text("old")
+    settings = Settings(_env_file=None, elasticsearch_api_key_file=path)
+    path.write_text("new\n")
+    assert settings.secret("elasticsearch_api_key") == "new"
+    path.unlink()
+    assert settings.secret("elasticsearch_api_key") == "old"
+    assert settings.secret("kafka_password") is None
+
+
+def test_a_secret_that_is_given_counts_more_than_its_file(tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.mktemp("secrets") / "password"
+    path.write_text("in the file")
+    settings = Settings(_env_file=None, kafka_password="given", kafka_password_file=path)
+    assert settings.secret("kafka_password") == "given"
+
+
 @pytest.mark.parametrize("text", ["0", "-1", "many"])
 def test_a_count_is_at_least_one(text: str) -> None:
     parser = argparse.ArgumentParser()

@@ -26,6 +26,7 @@ class ScriptedServer:
     def __init__(self) -> None:
         self.answer: Callable[[str, str, bytes], Answer] = lambda *_: (200, {})
         self.bodies: list[bytes] = []
+        self.credentials: list[str | None] = []
         self.product = "Elasticsearch"
         script = self
 
@@ -33,6 +34,7 @@ class ScriptedServer:
             def _reply(self) -> None:
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))
                 script.bodies.append(body)
+                script.credentials.append(self.headers.get("authorization"))
                 status, reply = script.answer(self.command, self.path, body)
                 content = reply if isinstance(reply, bytes) else json.dumps(reply).encode()
                 self.send_response(status)
@@ -139,6 +141,15 @@ def test_an_answer_that_is_no_json_is_an_outage(server: ScriptedServer, connecti
     server.answer = lambda *_: (502, body)
     with pytest.raises(StoreUnavailableError):
         connection.ask(lambda client: client.search(index="catalogue"))
+
+
+def test_a_renewed_key_counts_from_the_next_request_on(server: ScriptedServer) -> None:
+    keys = iter(["old", "old", "new"])
+    connection = Connection([server.url], api_key=lambda: next(keys), ca_file=None, seconds=5)
+    for _ in range(3):
+        connection.ask(lambda client: client.search(index="catalogue"))
+    assert server.credentials == ["ApiKey old", "ApiKey old", "ApiKey new"]
+    connection.close()
 
 
 def test_another_product_is_a_wrong_url(server: ScriptedServer, connection: Connection) -> None:

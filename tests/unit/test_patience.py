@@ -17,10 +17,12 @@ async def test_an_outage_is_waited_out_and_told_once_at_each_end() -> None:
     failures = iter([StoreUnavailableError("refused")] * 6)
     registry = CollectorRegistry()
     waiting_meanwhile: list[set[str]] = []
+    gauges: list[float | None] = []
 
     async def sleep(seconds: float) -> None:
         pauses.append(seconds)
         waiting_meanwhile.append(set(patience.waiting_for))
+        gauges.append(registry.get_sample_value("catalogue_indexer_waiting", {"dependency": "store"}))
 
     async def call() -> str:
         if error := next(failures, None):
@@ -32,7 +34,9 @@ async def test_an_outage_is_waited_out_and_told_once_at_each_end() -> None:
         assert await patience.until_available("store", call) == "answer"
     assert [entry["event"] for entry in logs] == ["dependency_away", "dependency_back"]
     assert waiting_meanwhile == [{"store"}] * 6
+    assert gauges == [1] * 6
     assert patience.waiting_for == set()
+    assert registry.get_sample_value("catalogue_indexer_waiting", {"dependency": "store"}) == 0
     assert registry.get_sample_value("catalogue_indexer_waits_total", {"dependency": "store"}) == 6
     # Doubling from 0.1 s to the longest pause, each shortened by at most half.
     for pause, longest in zip(pauses, [0.1, 0.2, 0.4, 0.8, 1.0, 1.0], strict=True):
