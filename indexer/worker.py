@@ -130,7 +130,8 @@ class Worker:
     def _room(self) -> int:
         if self._in_flight_bytes >= self._settings.in_flight_bytes_max:
             return 0
-        return max(0, self._settings.in_flight_records_max - len(self._in_flight))
+        in_flight = self._settings.in_flight_records_max - len(self._in_flight)
+        return max(0, min(in_flight, self._settings.redone_records_max - self._tracker.uncommitted))
 
     def _start(self, record: Record) -> None:
         self._tracker.begin(record)
@@ -192,6 +193,7 @@ class Worker:
         start = self._loop_time()
         await self._ask_reader(lambda: self._parts.reader.commit(positions))
         self._committed = positions
+        self._tracker.committed(positions)
         self._parts.metrics.stage_seconds.labels("commit").observe(self._loop_time() - start)
 
     async def _caught_up(self, goal: Mapping[str, int]) -> bool:

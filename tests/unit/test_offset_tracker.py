@@ -1,5 +1,7 @@
 """Positions pass finished records only, whatever the order in which they finish."""
 
+import weakref
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -66,3 +68,34 @@ def test_a_position_is_the_unbroken_run_of_finished_records(order: list[int], fi
     done = set(order[:finished])
     run = next((offset for offset in range(12) if offset not in done), 12)
     assert tracker.positions().get("p", 0) == run
+
+
+def test_a_finished_record_counts_until_a_commit_has_passed_it() -> None:
+    tracker = OffsetTracker()
+    records = [record(offset) for offset in range(4)]
+    for each in records:
+        tracker.begin(each)
+    for each in (records[0], records[1], records[3]):
+        tracker.done(each)
+    assert (tracker.uncommitted, tracker.positions()) == (4, {"p": 2})
+    tracker.committed({"p": 1})
+    assert tracker.uncommitted == 3
+    tracker.committed({"p": 2, "never held": 7})
+    assert (tracker.uncommitted, tracker.positions()) == (2, {"p": 2})
+    tracker.lose(["p"])
+    assert (tracker.uncommitted, tracker.positions()) == (0, {})
+
+
+class WatchedRecord(Record):
+    """A record that can be seen to go."""
+
+
+def test_a_finished_record_behind_a_slow_one_is_not_kept_in_memory() -> None:
+    tracker = OffsetTracker()
+    slow, fast = record(0), WatchedRecord("p", 1, 2, 0, None, b"")
+    tracker.begin(slow)
+    tracker.begin(fast)
+    tracker.done(fast)
+    kept = weakref.ref(fast)
+    del fast
+    assert kept() is None

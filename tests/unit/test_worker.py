@@ -140,6 +140,22 @@ async def test_reading_pauses_at_the_bound_of_bytes() -> None:
         await asyncio.wait_for(running, 5)
 
 
+async def test_reading_pauses_where_a_crash_would_make_too_much_be_redone() -> None:
+    async with rig(redone_records_max=4) as r:
+        r.processor.open = False
+        for number in range(8):
+            r.reader.put(b"%d" % number)
+        running = asyncio.create_task(r.worker.run())
+        for number in range(1, 8):
+            r.processor.let_go(b"%d" % number)
+        await until(lambda: r.reader.polls[-3:] == [0, 0, 0])
+        assert len(r.processor.started) == 4
+        r.processor.let_go(b"0")
+        await until(lambda: r.reader.committed == {"p-0": 8})
+        r.worker.stop()
+        await asyncio.wait_for(running, 5)
+
+
 async def test_a_stop_drains_what_is_in_flight_and_commits_it() -> None:
     async with rig() as r:
         r.processor.open = False
