@@ -1,0 +1,243 @@
+"""What must hold after every step, and once all is done. The ids P2 to P7 are those of the promises.
+
+The checks know what was produced and what the servers hold; they never ask the worker.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from indexer.dead_letters import from_record
+from indexer.event_log import NewRecord, Record
+from shared.document import Document, Kind
+from shared.rolling_window import is_inside
+from shared.store.monthly_indices import Put
+from tests.memory_indices import MemoryIndices
+from tests.simulator.process import ENCODER_ID, code_of
+from tests.simulator.scenario import SKEW_SECONDS_MAX, WINDOW_MONTHS, Happening
+
+_SKEW = timedelta(seconds=SKEW_SECONDS_MAX)
+
+
+class Checks:
+    """Watches one world; `violations` is empty as long as every promise holds."""
+
+    def __init__(
+        self, indices: MemoryIndices, wall: Callable[[], datetime], searcher_skew: timedelta, dead_letters: list[NewRecord]
+    ) -> None:
+        self._indices = indices
+        self._wall = wall
+        self._searcher_skew = searcher_skew
+        self._dead_letters = dead_letters
+        self._meant: dict[tuple[str, int], Happening] = {}
+        self._of_record: dict[tuple[int, int], Happening | None] = {}
+        self._open: dict[str, dict[int, tuple[str, tuple[int, int]]]] = defaultdict(dict)
+        self._orphans: dict[str, set[tuple[int, int]]] = defaultdict(set)
+        self._done: dict[str, int] = {}
+        self._shown: dict[str, Document] = {}
+        self._floor: dict[str, int] = {}
+        self._stored: dict[str, list[Document]] = defaultdict(list)
+        self.violations: list[str] = []
+
+    # What the world tells -----------------------------------------------------------------------------------------
+
+    def produced(self, partition: int, offset: int, happening: Happening | None) -> None:
+        """A record was appended."""
+        self._of_record[partition, offset] = happening
+        if happening is not None:
+            self._meant[happening.image_id, happening.version] = happening
+
+    def begun(self, worker: str, record: Record) -> None:
+        """A worker began with a record."""
+        happening = self._of_record[_place(record)]
+        if happening is not None:
+            # By identity: after a rebalance the same process may have the same record twice.
+            self._open[happening.image_id][id(record)] = worker, _place(record)
+
+    def finished(self, record: Record, *, dead_lettered: bool) -> None:
+        """A worker says that a record has its outcome."""
+        happening = self._of_record[_place(record)]
+        if happening is None:
+            return
+        self._open[happening.image_id].pop(id(record))
+        self._orphans[happening.image_id].discard(_place(record))
+        if not dead_lettered:
+            self._done[happening.image_id] = max(happening.version, self._done.get(happening.image_id, -1))
+        self._check_quiet(happening.image_id)
+
+    def died(self, worker: str, positions: Sequence[int]) -> None:
+        """What this worker had begun is nobody's until it is read again, where the committed positions allow it."""
+        for image_id, of_image in self._open.items():
+            for key, (_, place) in [one for one in of_image.items() if one[1][0] == worker]:
+                del of_image[key]
+                if place[1] >= positions[place[0]]:
+                    self._orphans[image_id].add(place)
+
+    def stored(self, put: Put) -> None:
+        """A document was stored."""
+        document = put.document
+        if document.kind is not Kind.MOVED:
+            self._stored[document.image_id].append(document)
+        self._check_document(document)
+        self._check_quiet(document.image_id)
+
+    def searchable_changed(self) -> None:
+        """P3: what a searcher shows now; never gone, never back to a lower version."""
+        for image_id in list({image_id for image_id, _ in self._meant}):
+            shown = self._view(image_id)
+            before = self._shown.get(image_id)
+            if shown is None:
+                if before is not None and not self._may_be_gone(before):
+                    self._say(f"P3: {image_id} disappeared; version {before.version} was shown")
+                self._shown.pop(image_id, None)
+                continue
+            if shown.version < self._floor.get(image_id, -1) and not self._only_lags(shown):
+                self._say(f"P3: {image_id} went back from version {self._floor[image_id]} to {shown.version}")
+            self._floor[image_id] = max(shown.version, self._floor.get(image_id, -1))
+            self._shown[image_id] = shown
+
+    def committed(self, partition: int, before: int, position: int) -> None:
+        """P2: no position passes a record without a durable outcome."""
+        letters = self._lettered()
+        for offset in range(before, position):
+            happening = self._of_record[partition, offset]
+            if (partition, offset) in letters or (happening is not None and self._is_durable(happening)):
+                continue
+            self._say(f"P2: the position {position} of partition {partition} passes record {offset}, {happening}")
+
+    def uncommitted(self, worker: str, records: int, bound: int) -> None:
+        """P6: were the worker killed now, so many records would be done again."""
+        if records > bound:
+            self._say(f"P6: {worker} would have {records} records done again, more than {bound}")
+
+    def in_flight(self, worker: str, records: int, bound: int) -> None:
+        """P7: a worker holds so many records in memory."""
+        if records > bound:
+            self._say(f"P7: {worker} has {records} records in flight, more than {bound}")
+
+    # At the end ---------------------------------------------------------------------------------------------------
+
+    def check_end(self) -> None:
+        """The visible set is the model's; one live copy each; the dead letters are the poison."""
+        now = self._wall() + self._searcher_skew
+        for image_id in sorted({image_id for image_id, _ in self._meant}):
+            self._check_image(image_id, now)
+        letters = self._lettered()
+        for place, happening in self._of_record.items():
+            if happening is None and place not in letters:
+                self._say(f"the junk at {place} is not in the dead letters")
+            if happening is not None and not happening.poison and place in letters:
+                self._say(f"{happening} at {place} is in the dead letters")
+        begun = [*self._open.values(), *self._orphans.values()]
+        if any(begun):
+            self._say(f"records were begun and never done: {[one for one in begun if one]}")
+
+    def _check_image(self, image_id: str, now: datetime) -> None:
+        meant = [one for (name, _), one in self._meant.items() if name == image_id]
+        best = max((one for one in meant if not one.poison), key=lambda one: one.version, default=None)
+        # Of what was outside the window when it was read no picture was asked for, so nobody knows that it is poison.
+        overtaken = best is not None and any(
+            one.version > best.version and not _is_inside(one, now + 2 * _SKEW) for one in meant
+        )
+        live = [one for one in self._indices.held(image_id) if one.live]
+        if len(live) > 1:
+            self._say(f"{image_id} has {len(live)} live copies at rest: versions {[one.version for one in live]}")
+        shown = self._view(image_id)
+        if best is None or best.kind is Kind.DELETED or not _is_inside(best, now):
+            if shown is not None:
+                self._say(f"{image_id} is shown in version {shown.version}, though nothing of it should be: {best}")
+        # At the window's edge a worker's clock and the searcher's may disagree.
+        elif shown is None and _is_inside(best, now + 2 * _SKEW) and not overtaken:
+            self._say(f"{image_id} is lost: {best}")
+        elif shown is not None and shown.version != best.version:
+            self._say(f"{image_id} is stale: version {shown.version} is shown, {best} is the highest")
+
+    # The parts ----------------------------------------------------------------------------------------------------
+
+    def _check_document(self, document: Document) -> None:
+        meant = self._meant[document.image_id, document.version]
+        if document.kind is Kind.MOVED:
+            return
+        if document.kind is Kind.EXPIRED:
+            right = not _is_inside(meant, self._wall() + _SKEW) and meant.kind is Kind.IMAGE
+        else:
+            right = document.kind is meant.kind
+        if document.live:
+            right = right and document.codes == {ENCODER_ID: code_of(meant.url or "")}
+        if not right or document.event_time_ms != meant.event_time_ms:
+            self._say(f"{document} was stored for {meant}")
+
+    def _check_quiet(self, image_id: str) -> None:
+        """P3: while no record of an image is in anybody's hands it has one live copy at most, of its highest version."""
+        if self._open[image_id] or self._orphans[image_id] or image_id not in self._done:
+            return
+        held = self._indices.held(image_id)
+        highest = max((one.version for one in held), default=-1)
+        done = self._done[image_id]
+        if highest < done and _is_inside(self._meant[image_id, done], self._wall() - _SKEW):
+            self._say(f"P2: {image_id} was done up to version {done}, but only {highest} is there")
+        winners = [one for one in held if one.version == highest and one.kind is not Kind.MOVED]
+        live = [one for one in held if one.live]
+        if not winners and held and _is_inside(self._meant[image_id, highest], self._wall() - _SKEW):
+            self._say(f"P3: {image_id} has moved at version {highest}, and is nowhere")
+        if [one.version for one in live] != [highest] * any(one.live for one in winners):
+            self._say(
+                f"P3: nobody works on {image_id}, and it has live copies of versions {[one.version for one in live]}; "
+                f"held: {[(one.version, one.kind.value) for one in held]}"
+            )
+
+    def _view(self, image_id: str) -> Document | None:
+        """What a searcher shows of an image: the visible copy of the highest version, over all months."""
+        now = self._wall() + self._searcher_skew
+        found = [one for one in self._indices.found(image_id) if is_inside(one.event_time_ms, now, WINDOW_MONTHS)]
+        return max(found, key=lambda one: one.version, default=None)
+
+    def _may_be_gone(self, before: Document) -> bool:
+        """Whether it left the window, or was ever superseded by what is not visible."""
+        now = self._wall() + self._searcher_skew
+        return not is_inside(before.event_time_ms, now, WINDOW_MONTHS) or any(
+            one.version > before.version and not (one.live and is_inside(one.event_time_ms, now, WINDOW_MONTHS))
+            for one in self._stored[before.image_id]
+        )
+
+    def _only_lags(self, shown: Document) -> bool:
+        """Whether what is shown is gone already but for the next refresh, because the image itself goes."""
+        return self._may_be_gone(shown) and shown not in self._indices.held(shown.image_id)
+
+    def _is_durable(self, happening: Happening) -> bool:
+        if not _is_inside(happening, self._wall() - _SKEW):
+            # Its month may be gone.
+            return True
+        highest = max((one.version for one in self._indices.held(happening.image_id)), default=-1)
+        return highest >= happening.version
+
+    def _lettered(self) -> Mapping[tuple[int, int], str]:
+        letters = [from_record(_as_record(one)) for one in self._dead_letters]
+        return {
+            (int(letter.source[0]), letter.source[1]): letter.reason.value for letter in letters if letter is not None
+        }
+
+    def _say(self, violation: str) -> None:
+        self.violations.append(violation)
+
+
+def outcomes_add_up(consumed: float, outcomes: Mapping[str, float]) -> bool:
+    """P4: every record consumed has exactly one outcome."""
+    return consumed == sum(outcomes.values())
+
+
+def _is_inside(happening: Happening, now: datetime) -> bool:
+    return is_inside(happening.event_time_ms, now, WINDOW_MONTHS)
+
+
+def _place(record: Record) -> tuple[int, int]:
+    return int(record.partition), record.offset
+
+
+def _as_record(new: NewRecord) -> Record:
+    return Record("letters", 0, 1, new.timestamp_ms, new.key, new.value, new.headers)
+
+
+def summary(violations: Sequence[str]) -> str:
+    """The first violation, and how many followed from it."""
+    return violations[0] + (f" (and {len(violations) - 1} more)" if len(violations) > 1 else "")

@@ -1,0 +1,276 @@
+"""One seed from its start to its end: machines, servers, strikes of fate, checks after every step, and convergence."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from indexer.event_log import NewRecord, Record
+from indexer.planning import Outcome
+from shared.store.monthly_indices import Put
+from tests.simulator.broker import Broker, Wire
+from tests.simulator.checks import Checks, outcomes_add_up, summary
+from tests.simulator.clockwork import Agenda
+from tests.simulator.process import Surroundings, WorkerProcess
+from tests.simulator.scenario import FAULTY_SECONDS, SESSION_SECONDS, SKEW_SECONDS_MAX, Scenario, Strike
+from tests.simulator.server import REFRESH_SECONDS, Server
+
+# Once the faults have stopped, all must be done within so many virtual seconds.
+CONVERGENCE_SECONDS = 60.0
+_STEPS_MAX = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What became of a seed; `violation` None where every promise held."""
+
+    seed: int
+    violation: str | None
+    records: int
+    steps: int
+    strikes: int
+
+
+class World:
+    """Runs a scenario."""
+
+    def __init__(self, scenario: Scenario, trace: Callable[[str], None] | None = None) -> None:
+        self._scenario = scenario
+        self._trace = trace
+        self._dice = scenario.dice
+        self._agenda = Agenda(scenario.dice)
+        self._dead_letters: list[NewRecord] = []
+        self._store_wires = [Wire(scenario.store, self._agenda) for _ in range(scenario.workers)]
+        self._log_wires = [Wire(scenario.log, self._agenda) for _ in range(scenario.workers)]
+        self._skews = list(scenario.skews[:-1])
+        self._server = Server(self._stored, self._searchable_changed)
+        self._checks = Checks(self._server.indices, self._wall, scenario.skews[-1], self._dead_letters)
+        self._broker = Broker(scenario.partitions, self._agenda, self._committed)
+        self._around = Surroundings(
+            self._agenda,
+            self._broker,
+            self._server,
+            self._dead_letters,
+            scenario.settings,
+            self._wall,
+            self._begun,
+            self._finished,
+            self._staged,
+            self._ended,
+        )
+        self._slots: list[WorkerProcess | None] = [None] * scenario.workers
+        self._processes: list[WorkerProcess] = []
+        self._struck = 0
+        self._healed = False
+
+    def run(self) -> Report:
+        """Let it happen; never raises for what the worker does."""
+        try:
+            self._prepare()
+            violation = self._live_through()
+        finally:
+            for process in self._processes:
+                process.bury()
+        return Report(
+            self._scenario.seed, violation, len(self._scenario.productions), self._agenda.steps, self._struck
+        )
+
+    def _prepare(self) -> None:
+        for production in self._scenario.productions:
+            self._agenda.at(production.seconds, lambda one=production: self._produce(one))  # type: ignore[misc]
+        for strike in self._scenario.strikes:
+            self._agenda.at(strike.seconds, lambda one=strike: self._strike(one))  # type: ignore[misc]
+        for slot in range(self._scenario.workers):
+            self._agenda.at(self._dice.random(), lambda slot=slot: self._boot(slot))  # type: ignore[misc]
+        for seconds, by in self._scenario.calendar:
+            self._agenda.at(seconds, lambda by=by: self._say(f"all clocks go forward by {by}"))  # type: ignore[misc]
+        self._agenda.at(FAULTY_SECONDS + 0.5, self._heal)
+        self._refresh_now_and_then()
+
+    def _live_through(self) -> str | None:
+        violations = self._checks.violations
+        while not self._over():
+            if self._agenda.seconds > FAULTY_SECONDS + CONVERGENCE_SECONDS or self._agenda.steps > _STEPS_MAX:
+                return f"it did not converge: positions {self._broker.committed} of {self._ends()}"
+            self._agenda.advance()
+            if violations:
+                return summary(violations)
+        for month in self._server.indices.live():
+            self._server.refresh(month)
+        self._checks.check_end()
+        self._check_counts()
+        return summary(violations) if violations else None
+
+    def _over(self) -> bool:
+        return (
+            self._healed
+            and self._broker.committed == self._ends()
+            and all(process is not None and not process.in_flight for process in self._slots)
+        )
+
+    def _ends(self) -> list[int]:
+        return [len(records) for records in self._broker.records]
+
+    def _wall(self) -> datetime:
+        return self._scenario.wall(self._agenda.seconds)
+
+    def _check_counts(self) -> None:
+        """P4, for every process that could tell to the end."""
+        for process in self._processes:
+            if not process.machine.alive:
+                continue
+            counts = {outcome.value: process.metrics.records.labels(outcome)._value.get() for outcome in Outcome}
+            consumed = process.metrics.records_consumed._value.get()
+            if not outcomes_add_up(consumed, counts):
+                self._checks.violations.append(f"P4: {process.name} consumed {consumed} records, outcomes are {counts}")
+
+    # What processes and servers tell ------------------------------------------------------------------------------
+
+    def _stored(self, put: Put) -> None:
+        one = put.document
+        self._say(f"  stored in {put.month}: {one.image_id} version {one.version} {one.kind.value}")
+        self._checks.stored(put)
+
+    def _searchable_changed(self) -> None:
+        self._checks.searchable_changed()
+
+    def _committed(self, partition: int, before: int, position: int) -> None:
+        if position != before:
+            self._say(f"  committed: partition {partition} from {before} to {position}")
+        self._checks.committed(partition, before, position)
+
+    def _begun(self, process: WorkerProcess, record: Record) -> None:
+        self._say(f"{process.name} begins {record.partition}@{record.offset}")
+        self._checks.begun(process.name, record)
+        bound = self._scenario.settings.in_flight_records_max
+        self._checks.in_flight(process.name, len(process.in_flight), bound)
+
+    def _finished(self, process: WorkerProcess, record: Record, outcome: Outcome) -> None:
+        self._say(f"{process.name} has done {record.partition}@{record.offset}: {outcome.value}")
+        self._checks.finished(record, dead_lettered=outcome is Outcome.DEAD_LETTERED)
+
+    def _staged(self, process: WorkerProcess) -> None:
+        member = process.reader.member
+        if member is not None and not member.fenced:
+            bound = self._scenario.settings.redone_records_max
+            self._checks.uncommitted(process.name, process.reader.uncommitted(), bound)
+
+    def _ended(self, process: WorkerProcess, error: BaseException | None) -> None:
+        self._say(f"{process.name} has ended: {error!r}")
+        self._checks.died(process.name, self._broker.committed)
+        process.in_flight.clear()
+        if error is not None:
+            self._checks.violations.append(f"{process.name} ended with {error!r}")
+        slot = self._slots.index(process)
+        self._slots[slot] = None
+        self._agenda.after(self._dice.uniform(0, 1), lambda: self._boot(slot))
+
+    # What happens to them -----------------------------------------------------------------------------------------
+
+    def _produce(self, production: object) -> None:
+        assert hasattr(production, "partition")
+        record = self._broker.append(production.partition, production.record)  # type: ignore[attr-defined]
+        happening = production.happening  # type: ignore[attr-defined]
+        self._say(f"produced {record.partition}@{record.offset}: {happening or record.value}")
+        self._checks.produced(production.partition, record.offset, happening)
+
+    def _boot(self, slot: int) -> None:
+        if self._slots[slot] is None:
+            name = f"worker {slot}.{len(self._processes)}"
+            self._say(f"{name} starts")
+            process = WorkerProcess(
+                name, self._around, self._store_wires[slot], self._log_wires[slot], self._skews[slot]
+            )
+            self._slots[slot] = process
+            self._processes.append(process)
+
+    def _strike(self, strike: Strike) -> None:
+        process = self._slots[strike.worker]
+        self._say(f"strike: {strike.what} {process.name if process else '(nobody)'} for {strike.duration:.1f} s")
+        self._struck += 1
+        if strike.what in {"store away", "log away"}:
+            self._cut_off(self._store_wires if strike.what == "store away" else self._log_wires, strike.duration)
+        elif process is None:
+            return
+        elif strike.what == "kill":
+            self._kill(process, strike.duration)
+        elif strike.what == "stop":
+            self._stop(process, strike.duration)
+        elif strike.what == "evict":
+            self._evict(process)
+        elif strike.what == "rebalance":
+            self._broker.redistribute()
+        elif strike.what == "terminate":
+            process.terminate()
+        elif strike.what == "clock":
+            slot = self._slots.index(process)
+            skew = timedelta(seconds=self._dice.uniform(-SKEW_SECONDS_MAX, SKEW_SECONDS_MAX))
+            process.skew = self._skews[slot] = skew
+
+    def _kill(self, process: WorkerProcess, duration: float) -> None:
+        if self._has_zombie_work(process):
+            # What a dead zombie leaves behind nobody reads again: see `RELIABILITY.md` and `indexer verify`.
+            return
+        process.machine.alive = False
+        slot, member = self._slots.index(process), process.reader.member
+        self._slots[slot] = None
+        self._checks.died(process.name, self._broker.committed)
+        for request in process.indices.sent:
+            if self._dice.random() < 0.5:
+                # It was sent already: the server goes on with it.
+                for put in request:
+                    self._agenda.after(self._dice.uniform(0, SESSION_SECONDS - 1), lambda put=put: self._server.put(put))  # type: ignore[misc]
+        if member is not None:
+            self._agenda.after(SESSION_SECONDS, lambda: self._broker.evict(member))
+        self._agenda.after(duration, lambda: self._boot(slot))
+
+    def _has_zombie_work(self, process: WorkerProcess) -> bool:
+        """Whether it works on a record that another one may have been given meanwhile."""
+        member = process.reader.member
+        return any(
+            self._broker.owners[int(record.partition)] is not member
+            or process.reader.epochs[id(record)] != self._broker.epochs[int(record.partition)]
+            for record in process.in_flight.values()
+        )
+
+    def _stop(self, process: WorkerProcess, duration: float) -> None:
+        process.machine.stop()
+        member = process.reader.member
+        if member is not None:
+            self._agenda.after(SESSION_SECONDS, lambda: self._broker.evict(member) if process.machine.stopped else None)
+        self._agenda.after(duration, process.machine.resume)
+
+    def _evict(self, process: WorkerProcess) -> None:
+        if process.reader.member is not None:
+            self._broker.evict(process.reader.member)
+
+    def _cut_off(self, wires: list[Wire], duration: float) -> None:
+        for wire in wires:
+            wire.away = True
+            self._agenda.after(duration, lambda wire=wire: setattr(wire, "away", False))  # type: ignore[misc]
+
+    def _heal(self) -> None:
+        self._say("the faults stop")
+        self._healed = True
+        for wire in [*self._store_wires, *self._log_wires]:
+            wire.calm()
+        for process in self._processes:
+            if process.machine.stopped:
+                process.machine.resume()
+        for slot in range(self._scenario.workers):
+            self._boot(slot)
+
+    def _refresh_now_and_then(self) -> None:
+        """A server refreshes by itself."""
+        for month in self._server.indices.live():
+            if self._dice.random() < 0.7:
+                self._server.refresh(month)
+        self._agenda.after(self._dice.uniform(0.1, REFRESH_SECONDS), self._refresh_now_and_then)
+
+    def _say(self, what: str) -> None:
+        if self._trace is not None:
+            self._trace(f"{self._agenda.seconds:9.4f} {what}")
+
+
+def strikes_only(scenario: Scenario, what: str) -> Scenario:
+    """The scenario with all its strikes of one kind."""
+    return replace(scenario, strikes=[replace(one, what=what) for one in scenario.strikes])
