@@ -2,16 +2,19 @@
 
 import argparse
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 from shared.errors import EXIT_BUG, EXIT_OK, CatalogueError
 from shared.settings import Settings, load_settings
 
 _EXIT_CODES = "exit codes: 0 ok, 2 configuration, 3 dependency not reachable, 4 halted on bad input, 70 bug"
-_INTERRUPTED = 130
+# 128 and the number of the signal, as a shell tells it.
+_INTERRUPTED, _TERMINATED = 130, 143
 
 # argparse keeps the type of its subparsers action private.
 Subcommands = Any
@@ -76,6 +79,9 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
 def run(parser: argparse.ArgumentParser, arguments: list[str] | None = None) -> int:
     """Parse, act, and turn every error into its exit code: one line for what a user can mend, a traceback for a bug."""
     parsed = parser.parse_args(arguments)
+    # As Ctrl-C: temporary files and children are cleared away; and the first process of a container, which has no
+    # default for this signal, ends too. `indexer run` and `searcher serve` put a drain in its place.
+    before = signal.signal(signal.SIGTERM, _terminate)
     try:
         code: int = parsed.action(parsed)
     except CatalogueError as error:
@@ -90,4 +96,10 @@ def run(parser: argparse.ArgumentParser, arguments: list[str] | None = None) -> 
     except Exception:  # noqa: BLE001 (the last resort: anything unforeseen is a bug, told in full)
         traceback.print_exc()
         return EXIT_BUG
+    finally:
+        signal.signal(signal.SIGTERM, before)
     return code
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(_TERMINATED)

@@ -1,12 +1,19 @@
 """Fixtures of the whole suite: test data, real servers in containers; and in CI nothing is skipped but for a GPU."""
 
+import json
 import os
 import socket
+import urllib.request
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from tests.programs import Programs
 
 DATA_VARIABLE = "CATALOGUE_TEST_DATA"
 IN_CI = os.environ.get("CI") == "true"
@@ -64,6 +71,43 @@ def elasticsearch_url(docker: None) -> Iterator[str]:
     container.with_env("ES_JAVA_OPTS", "-Xms768m -Xmx768m").with_env("discovery.type", "single-node")
     with container:
         yield f"elasticsearch://{container.get_container_host_ip()}:{container.get_exposed_port(9200)}"
+
+
+@pytest.fixture
+def clean_elasticsearch_url(elasticsearch_url: str) -> str:
+    """The server without any index of the project."""
+    base = elasticsearch_url.replace("elasticsearch://", "http://")
+    question = f"{base}/_cat/indices/catalogue*?format=json&h=index&expand_wildcards=all"
+    with urllib.request.urlopen(question, timeout=30) as reply:
+        indices = json.load(reply)
+    for index in indices:
+        urllib.request.urlopen(urllib.request.Request(f"{base}/{index['index']}", method="DELETE"), timeout=30).close()
+    return elasticsearch_url
+
+
+@pytest.fixture
+def real(tmp_path: Path, kafka_broker: str, clean_elasticsearch_url: str) -> "Programs":
+    """The programs on a topic of their own and an empty Elasticsearch."""
+    from tests.programs import programs  # noqa: PLC0415 (it needs this module)
+
+    return programs(
+        tmp_path,
+        events_url=f"kafka://{kafka_broker}/events-{uuid.uuid4().hex[:8]}",
+        store_url=clean_elasticsearch_url,
+        kafka_session_seconds="6",
+    )
+
+
+@pytest.fixture(params=["embedded", pytest.param("real", marks=pytest.mark.containers)])
+def job(request: pytest.FixtureRequest, tmp_path: Path) -> "Programs":
+    """The programs on the embedded default, and on real servers."""
+    from tests.programs import Programs, programs  # noqa: PLC0415 (it needs this module)
+
+    if request.param == "embedded":
+        return programs(tmp_path)
+    found = request.getfixturevalue("real")
+    assert isinstance(found, Programs)
+    return found
 
 
 @pytest.fixture(scope="session")

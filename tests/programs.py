@@ -7,12 +7,14 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from indexer.event_log import NewRecord, opening
+from shared.settings import Settings
 from tests.conftest import free_port
 
 ROOT = Path(__file__).parents[1]
@@ -64,6 +66,51 @@ class Programs:
                 process.kill()
                 process.wait(30)
 
+    def append(self, records: Iterable[NewRecord | Mapping[str, Any]]) -> None:
+        """Append records, or events as a producer writes them, to the event source."""
+        made = [
+            one
+            if isinstance(one, NewRecord)
+            else NewRecord(str(one["image_id"]).encode(), json.dumps(dict(one)).encode())
+            for one in records
+        ]
+        with closing(opening.open_writer(self.settings_of_programs())) as writer:
+            writer.append(made)
+
+    def settings_of_programs(self) -> Settings:
+        """The settings as the programs read them."""
+        return Settings(_env_file=None, **self.settings)  # type: ignore[arg-type]
+
+    def beside(self, **settings: str) -> "Programs":
+        """The same job for a second worker or searcher, with ports and a log of its own."""
+        folder = self.folder / f"beside-{free_port()}"
+        folder.mkdir()
+        ports = {"http_port": str(free_port()), "metrics_port": str(free_port())}
+        return Programs(folder, self.settings | ports | settings)
+
+    def worker_status(self, path: str) -> int:
+        """The status of the worker's /livez or /readyz; 0 where nobody answers."""
+        return get_status(f"http://127.0.0.1:{self.settings['metrics_port']}{path}")
+
+    def searcher_status(self, path: str) -> int:
+        """The status of a GET from the searcher; 0 where nobody answers."""
+        return get_status(f"http://127.0.0.1:{self.settings['http_port']}{path}")
+
+    def worker_metric(self, name: str, **labels: str) -> float:
+        """The sum of a worker's metric, `catalogue_indexer_` left out; 0 while nobody answers."""
+        return metric(self.settings["metrics_port"], f"catalogue_indexer_{name}", **labels)
+
+    def told(self, event: str) -> int:
+        """How often the worker's log has this event."""
+        return (self.folder / "indexer.log").read_text().count(f'"event": "{event}"')
+
+    @contextmanager
+    def worker(self) -> Iterator["subprocess.Popen[bytes]"]:
+        """A ready worker, killed at the end where it still runs."""
+        with self.running("indexer", "run") as process:
+            until(lambda: self.worker_status("/readyz") == 200, 60, "the worker", process)
+            yield process
+
     @contextmanager
     def serving(self) -> Iterator[str]:
         """A ready searcher's base URL."""
@@ -106,14 +153,19 @@ def get_json(url: str, body: object = None) -> Any:
         return json.load(reply)
 
 
-def metric(port: str, name: str) -> float:
-    """The sum of a metric's samples; 0 while nobody answers."""
+def metric(port: str, name: str, **labels: str) -> float:
+    """The sum of a metric's samples that have these labels; 0 while nobody answers."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as reply:
             lines = reply.read().decode().splitlines()
     except OSError:
         return 0.0
-    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith((name + " ", name + "{")))
+    wanted = [f'{label}="{value}"' for label, value in labels.items()]
+    return sum(
+        float(line.rpartition(" ")[2])
+        for line in lines
+        if line.startswith((name + " ", name + "{")) and all(one in line for one in wanted)
+    )
 
 
 def until(

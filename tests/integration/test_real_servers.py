@@ -3,8 +3,6 @@
 import csv
 import json
 import random
-import urllib.request
-import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,26 +14,6 @@ from tests.programs import Programs, get_json, get_status, metric, programs, unt
 from tests.tcp_proxy import TcpProxy
 
 pytestmark = pytest.mark.containers
-
-
-@pytest.fixture
-def clean_elasticsearch_url(elasticsearch_url: str) -> str:
-    """The server without any index of the project."""
-    base = elasticsearch_url.replace("elasticsearch://", "http://")
-    indices = get_json(f"{base}/_cat/indices/catalogue*?format=json&h=index&expand_wildcards=all")
-    for index in indices:
-        urllib.request.urlopen(urllib.request.Request(f"{base}/{index['index']}", method="DELETE"), timeout=30).close()
-    return elasticsearch_url
-
-
-@pytest.fixture
-def real(tmp_path: Path, kafka_broker: str, clean_elasticsearch_url: str) -> Programs:
-    return programs(
-        tmp_path,
-        events_url=f"kafka://{kafka_broker}/events-{uuid.uuid4().hex[:8]}",
-        store_url=clean_elasticsearch_url,
-        kafka_session_seconds="6",
-    )
 
 
 @pytest.mark.data
