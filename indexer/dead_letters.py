@@ -7,28 +7,15 @@ A letter may be there twice (a worker that died between writing it and committin
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from indexer.catalogue_event import (
-    EVENT_TIME_HEADER,
-    VERSION_EXPLICIT_HEADER,
-    VERSION_HEADER,
-    Resolved,
-    carried,
-    image_id_leniently,
-)
-from indexer.event_log import Headers, LogReader, LogScanner, LogWriter, NewRecord, Record
-from shared.errors import RejectedError, RejectionReason
+from indexer.catalogue_event import Resolved, image_id_leniently
+from indexer.event_log import LogReader, LogScanner, LogWriter, NewRecord, Record
+from indexer.set_aside import SetAside, key_to_append, original_of, set_aside
+from shared.errors import RejectionReason
 
 DETAIL_CHARACTERS_MAX = 1000
 
 _PREFIX = "catalogue-dead-letter-"
-_REASON = f"{_PREFIX}reason"
-_DETAIL = f"{_PREFIX}detail"
-_AT = f"{_PREFIX}at-ms"
-_PARTITION = f"{_PREFIX}partition"
-_OFFSET = f"{_PREFIX}offset"
-_NEXT_OFFSET = f"{_PREFIX}next-offset"
-_TIMESTAMP = f"{_PREFIX}timestamp-ms"
-_RESOLVED = frozenset({VERSION_HEADER, VERSION_EXPLICIT_HEADER, EVENT_TIME_HEADER})
+_REASON, _DETAIL, _AT = "reason", "detail", "at-ms"
 
 # What one round of a replay holds in memory; within a round the letters of an image go in the order of their versions.
 _ROUND_RECORDS = 10_000
@@ -84,43 +71,22 @@ class ReplayCounts:
 
 def to_new_record(letter: DeadLetter) -> NewRecord:
     """The record that keeps a letter."""
-    record = letter.record
-    told: list[tuple[str, str]] = [
-        (_REASON, letter.reason.value),
-        (_DETAIL, letter.detail[:DETAIL_CHARACTERS_MAX]),
-        (_AT, str(letter.dead_lettered_at_ms)),
-        (_PARTITION, record.partition),
-        (_OFFSET, str(record.offset)),
-        (_NEXT_OFFSET, str(record.next_offset)),
-    ]
-    if record.timestamp_ms is not None:
-        told.append((_TIMESTAMP, str(record.timestamp_ms)))
-    return NewRecord(
-        _key(record),
-        record.value,
-        [
-            *_own_headers(record.headers, letter.resolved),
-            *((name, text.encode(errors="backslashreplace")) for name, text in told),
-            *([] if letter.resolved is None else letter.resolved.headers()),
-        ],
-    )
+    told = {
+        _REASON: letter.reason.value,
+        _DETAIL: letter.detail[:DETAIL_CHARACTERS_MAX],
+        _AT: str(letter.dead_lettered_at_ms),
+    }
+    return set_aside(SetAside(letter.record, letter.resolved, told), _PREFIX)
 
 
 def from_record(record: Record) -> DeadLetter | None:
     """The letter that a record keeps; None where it is something else."""
-    told = {name: value.decode(errors="replace") for name, value in record.headers}
-    resolved = _resolved(record.headers)
+    found = original_of(record, _PREFIX)
     try:
-        original = Record(
-            told[_PARTITION],
-            int(told[_OFFSET]),
-            int(told[_NEXT_OFFSET]),
-            int(told[_TIMESTAMP]) if _TIMESTAMP in told else None,
-            record.key,
-            record.value,
-            _own_headers(record.headers, resolved),
-        )
-        return DeadLetter(original, RejectionReason(told[_REASON]), told[_DETAIL], resolved, int(told[_AT]))
+        if found is None:
+            return None
+        reason, at_ms = RejectionReason(found.told[_REASON]), int(found.told[_AT])
+        return DeadLetter(found.record, reason, found.told[_DETAIL], found.resolved, at_ms)
     except (KeyError, ValueError):
         return None
 
@@ -128,7 +94,7 @@ def from_record(record: Record) -> DeadLetter | None:
 def to_replayed_record(letter: DeadLetter) -> NewRecord:
     """The original, to be appended to the event source again, with its version and event time."""
     headers = [*letter.record.headers, *([] if letter.resolved is None else letter.resolved.headers())]
-    return NewRecord(_key(letter.record), letter.record.value, headers)
+    return NewRecord(key_to_append(letter.record), letter.record.value, headers)
 
 
 def list_dead_letters(scanner: LogScanner, replayed_to: Mapping[str, int]) -> Sequence[DeadLetterSummary]:
@@ -208,24 +174,3 @@ def _send(
     events.append([to_replayed_record(letter) for letter in chosen])
     dead_letters.append([to_new_record(letter) for letter in kept])
     return ReplayCounts(len(chosen), len(kept), sum(letter is None for letter in read))
-
-
-def _key(record: Record) -> bytes | None:
-    # Kafka's client appends no record that has neither key nor value; as an event both forms lack an image id.
-    return b"" if record.key is None and record.value is None else record.key
-
-
-def _resolved(headers: Headers) -> Resolved | None:
-    try:
-        return carried(headers)
-    except RejectedError:
-        return None
-
-
-def _own_headers(headers: Headers, resolved: Resolved | None) -> list[tuple[str, bytes]]:
-    """The headers that the original came with: none of a dead letter's, nor those that `resolved` stands for."""
-    return [
-        (name, value)
-        for name, value in headers
-        if not name.startswith(_PREFIX) and not (resolved is not None and name in _RESOLVED)
-    ]

@@ -32,6 +32,8 @@ from shared.rolling_window import to_milliseconds
 from shared.settings import Settings
 from shared.store import Store, WriteOutcome
 
+_FRESH = frozenset({Outcome.INDEXED, Outcome.REUSED, Outcome.DELETED})
+
 _Answer = TypeVar("_Answer")
 
 
@@ -107,6 +109,14 @@ class Pipeline:
 
     async def process(self, record: Record) -> Outcome:
         """Bring one record to its outcome; returns once that is durable."""
+        started_ms = record.timestamp_ms if record.timestamp_ms is not None else to_milliseconds(self._parts.now())
+        outcome = await self._process(record)
+        if outcome in _FRESH:
+            seconds = (to_milliseconds(self._parts.now()) - started_ms) / 1000
+            self._parts.metrics.event_to_indexed_seconds.observe(max(0.0, seconds))
+        return outcome
+
+    async def _process(self, record: Record) -> Outcome:
         try:
             event = parse(record, self._parts.now(), self._settings.event_bytes_max)
             async with self._turns.turn(event.image_id):

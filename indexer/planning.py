@@ -24,6 +24,8 @@ class Outcome(StrEnum):
     REPEATED = "repeated"
     """The same version is there already."""
     DEAD_LETTERED = "dead_lettered"
+    RETRIED = "retried"
+    """Its picture can't be had now: it is in the retries, from where it is read, and counted, again."""
     ABANDONED = "abandoned"
     """Not done when the worker had to stop; its position is not committed, so it is read again."""
 

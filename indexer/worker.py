@@ -6,7 +6,7 @@ it again changes nothing.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeVar
 import structlog
 
 from indexer.event_log import LogReader, Poll, Record
+from indexer.expiry import keep_dropping_expired
 from indexer.offset_tracker import OffsetTracker
 from indexer.patience import Patience
 from indexer.planning import Outcome
@@ -27,7 +28,6 @@ from shared.store import Store
 # Also the longest that a stop request or a finished record waits to be noticed while the source is quiet.
 _POLL_SECONDS = 0.2
 _LAG_INTERVAL_SECONDS = 5.0
-_EXPIRY_INTERVAL_SECONDS = 600.0
 
 _Answer = TypeVar("_Answer")
 
@@ -43,18 +43,37 @@ class RecordProcessor(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Duty:
+    """Which log a worker reads, and what it may hold of the bounds in the settings."""
+
+    log: str
+    """A label of metrics."""
+    dependency: str
+    """What is waited for while the log is away."""
+    share: float
+
+
+EVENTS = Duty("events", "event_log", 1)
+RETRIES = Duty("retries", "retries", 1 / 4)
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerParts:
     """What the worker works with; `__main__` and the tests put it together."""
 
     reader: LogReader
     processor: RecordProcessor
-    store: Store
+    store: Store | None
+    """Where expired months are dropped; None where another worker of the process does it."""
     patience: Patience
     metrics: IndexerMetrics
     now: Callable[[], datetime]
     log: structlog.typing.FilteringBoundLogger
     reader_thread: Executor
     """One thread: a reader belongs to one thread."""
+    store_threads: Executor | None = None
+    """The event loop's own where there are none."""
+    duty: Duty = EVENTS
 
 
 class Worker:
@@ -63,6 +82,10 @@ class Worker:
     def __init__(self, parts: WorkerParts, settings: Settings) -> None:
         self._parts = parts
         self._settings = settings
+        share = parts.duty.share
+        self._records_max = max(1, int(settings.in_flight_records_max * share))
+        self._bytes_max = int(settings.in_flight_bytes_max * share)
+        self._redone_max = max(1, int(settings.redone_records_max * share))
         self._tracker = OffsetTracker()
         self._in_flight: dict[asyncio.Task[None], Record] = {}
         self._in_flight_bytes = 0
@@ -70,6 +93,7 @@ class Worker:
         self._committed_at = 0.0
         self._finished = asyncio.Event()
         self._stopping = asyncio.Event()
+        self._finishing = False
         self._failure: BaseException | None = None
         self.heartbeat = 0.0
 
@@ -82,9 +106,19 @@ class Worker:
         """Stop reading; `run` returns once what is in flight is done and committed, or after the drain time."""
         self._stopping.set()
 
+    def finish(self) -> None:
+        """Read on until nothing is left; `run` returns then."""
+        self._finishing = True
+
+    def abort(self, failure: BaseException) -> None:
+        """End at once; `run` raises `failure`."""
+        if self._failure is None:
+            self._failure = failure
+            self._stopping.set()
+
     async def run(self, *, until_caught_up: bool = False) -> None:
         """Work until `stop`, or until all that was in the source at the start is done."""
-        background = [asyncio.create_task(self._parts.processor.run()), asyncio.create_task(self._housekeeping())]
+        background = [asyncio.create_task(work) for work in self._background()]
         for task in background:
             task.add_done_callback(self._note_failure)
         try:
@@ -103,10 +137,21 @@ class Worker:
         if self._failure is not None:
             raise self._failure
 
+    def _background(self) -> Iterable[Coroutine[Any, Any, None]]:
+        parts = self._parts
+        yield parts.processor.run()
+        yield self._watch_lag()
+        if parts.store is not None:
+            months, threads = self._settings.window_months, parts.store_threads
+            yield keep_dropping_expired(parts.store, months, parts.now, threads, parts.patience, parts.log)
+
     async def _read(self, until_caught_up: bool) -> None:
         goal = await self._ask_reader(self._parts.reader.end_positions) if until_caught_up else None
         while not self._stopping.is_set():
             await self._step()
+            if self._finishing and not self._in_flight:
+                # What was in flight may have put more into the log.
+                goal = await self._ask_reader(self._parts.reader.end_positions)
             if goal is not None and await self._caught_up(goal):
                 return
 
@@ -128,10 +173,10 @@ class Worker:
         return await self._ask_reader(lambda: self._parts.reader.poll(room, _POLL_SECONDS if room else 0))
 
     def _room(self) -> int:
-        if self._in_flight_bytes >= self._settings.in_flight_bytes_max:
+        if self._in_flight_bytes >= self._bytes_max:
             return 0
-        in_flight = self._settings.in_flight_records_max - len(self._in_flight)
-        return max(0, min(in_flight, self._settings.redone_records_max - self._tracker.uncommitted))
+        in_flight = self._records_max - len(self._in_flight)
+        return max(0, min(in_flight, self._redone_max - self._tracker.uncommitted))
 
     def _start(self, record: Record) -> None:
         self._tracker.begin(record)
@@ -143,13 +188,10 @@ class Worker:
         task.add_done_callback(self._end)
 
     async def _process(self, record: Record) -> None:
-        started_ms = record.timestamp_ms if record.timestamp_ms is not None else to_milliseconds(self._parts.now())
         outcome = await self._parts.processor.process(record)
-        self._tracker.done(record)
+        if outcome is not Outcome.ABANDONED:
+            self._tracker.done(record)
         self._parts.metrics.records.labels(outcome).inc()
-        if outcome in {Outcome.INDEXED, Outcome.REUSED, Outcome.DELETED}:
-            seconds = (to_milliseconds(self._parts.now()) - started_ms) / 1000
-            self._parts.metrics.event_to_indexed_seconds.observe(max(0.0, seconds))
 
     def _end(self, task: asyncio.Task[None]) -> None:
         record = self._in_flight.pop(task)
@@ -162,20 +204,19 @@ class Worker:
 
     def _note_failure(self, task: asyncio.Task[None]) -> None:
         """A bug or a refused configuration in any task ends the worker; nothing more is committed for it."""
-        if not task.cancelled() and task.exception() is not None and self._failure is None:
-            self._failure = task.exception()
-            self._stopping.set()
+        if not task.cancelled() and (failure := task.exception()) is not None:
+            self.abort(failure)
 
     def _note_in_flight(self) -> None:
-        metrics = self._parts.metrics
-        metrics.in_flight_records.set(len(self._in_flight))
-        metrics.in_flight_bytes.set(self._in_flight_bytes)
+        metrics, log = self._parts.metrics, self._parts.duty.log
+        metrics.in_flight_records.labels(log).set(len(self._in_flight))
+        metrics.in_flight_bytes.labels(log).set(self._in_flight_bytes)
 
     async def _room_again(self) -> None:
         """Wait for room for a good part of a full load, but not longer than the reader may go without a poll."""
         try:
             async with asyncio.timeout(_POLL_SECONDS):
-                while self._room() <= self._settings.in_flight_records_max // 4:
+                while self._room() <= self._records_max // 4:
                     self._finished.clear()
                     await self._finished.wait()
         except TimeoutError:
@@ -226,37 +267,26 @@ class Worker:
         except EventLogUnavailableError as error:
             self._parts.log.warning("last_commit_failed", detail=str(error))
 
-    async def _housekeeping(self) -> None:
-        """Drop expired months, and keep the gauges that no record moves."""
-        expiry_due = 0.0
+    async def _watch_lag(self) -> None:
         while True:
-            if self._loop_time() >= expiry_due:
-                months = await self._parts.patience.until_available("store", self._drop_expired)
-                if months:
-                    self._parts.log.info("months_dropped", months=list(months))
-                expiry_due = self._loop_time() + _EXPIRY_INTERVAL_SECONDS
             await self._note_lag()
             await asyncio.sleep(_LAG_INTERVAL_SECONDS)
-
-    async def _drop_expired(self) -> list[str]:
-        months = await asyncio.to_thread(
-            self._parts.store.drop_expired, self._parts.now(), self._settings.window_months
-        )
-        return list(months)
 
     async def _note_lag(self) -> None:
         try:
             lag = await self._in_reader_thread(self._parts.reader.lag)
         except EventLogUnavailableError:
             return  # The poll notices it too, waits, and says so.
+        metrics, log = self._parts.metrics, self._parts.duty.log
         for partition, records in lag.items():
-            self._parts.metrics.lag_records.labels(partition).set(records)
+            metrics.lag_records.labels(log, partition).set(records)
         now_ms = to_milliseconds(self._parts.now())
         oldest = [record.timestamp_ms for record in self._tracker.oldest_in_flight() if record.timestamp_ms is not None]
-        self._parts.metrics.lag_seconds.set(max(0, now_ms - min(oldest, default=now_ms)) / 1000)
+        metrics.lag_seconds.labels(log).set(max(0, now_ms - min(oldest, default=now_ms)) / 1000)
 
     async def _ask_reader(self, question: Callable[[], _Answer]) -> _Answer:
-        return await self._parts.patience.until_available("event_log", lambda: self._in_reader_thread(question))
+        patience, dependency = self._parts.patience, self._parts.duty.dependency
+        return await patience.until_available(dependency, lambda: self._in_reader_thread(question))
 
     async def _in_reader_thread(self, question: Callable[[], _Answer]) -> _Answer:
         return await asyncio.get_running_loop().run_in_executor(self._parts.reader_thread, question)

@@ -16,13 +16,15 @@ class IndexerMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.records_consumed = Counter(
             "catalogue_indexer_records_consumed",
-            "Records read from the event source; the sum of catalogue_indexer_records_total once all are done.",
+            "Records read from the event source and from the retries; the sum of catalogue_indexer_records_total once "
+            "all are done.",
             registry=registry,
         )
         self.records = Counter(
             "catalogue_indexer_records",
             "Records done, by outcome: indexed, reused (picture unchanged), deleted, expired (older than the window), "
-            "superseded, repeated, dead_lettered, abandoned (unfinished when the worker stopped; read again later).",
+            "superseded, repeated, dead_lettered, retried (in the retries, where it is read and counted again), "
+            "abandoned (unfinished when the worker stopped; read again later).",
             ["outcome"],
             registry=registry,
         )
@@ -34,39 +36,42 @@ class IndexerMetrics:
         )
         self.lag_records = Gauge(
             "catalogue_indexer_lag_records",
-            "Records (Kafka) or bytes (event file) between what was read and the end, by partition. Growing for "
-            "minutes: add workers, or look at stage_seconds for the slow stage.",
-            ["partition"],
+            "Records (Kafka) or bytes (event file) between what was read and the end, by log (events, retries) and "
+            "partition. Growing for minutes: add workers, or look at stage_seconds for the slow stage; in the retries: "
+            "picture hosts are down.",
+            ["log", "partition"],
             registry=registry,
         )
         self.lag_seconds = Gauge(
             "catalogue_indexer_lag_seconds",
-            "Age of the oldest record in flight, by its own timestamp (Kafka); 0 where there is none, and in a file.",
+            "Age of the oldest record in flight, by log and by its own timestamp; 0 where there is none, and in an "
+            "event file. In the retries it includes the wait for its next try.",
+            ["log"],
             registry=registry,
         )
         self.in_flight_records = Gauge(
-            "catalogue_indexer_in_flight_records", "Records read and not yet done.", registry=registry
+            "catalogue_indexer_in_flight_records", "Records read and not yet done, by log.", ["log"], registry=registry
         )
         self.in_flight_bytes = Gauge(
-            "catalogue_indexer_in_flight_bytes", "Bytes of the records in flight.", registry=registry
+            "catalogue_indexer_in_flight_bytes", "Bytes of the records in flight, by log.", ["log"], registry=registry
         )
         self.queue_depth = Gauge(
             "catalogue_indexer_queue_depth",
-            "Records that wait for or are in a stage: plan, fetch, decode, embed, write, dead_letter. The deepest one "
-            "is the bottleneck.",
+            "Records that wait for or are in a stage: plan, fetch, decode, embed, write, dead_letter, retry. The "
+            "deepest one is the bottleneck.",
             ["stage"],
             registry=registry,
         )
         self.stage_seconds = Histogram(
             "catalogue_indexer_stage_seconds",
-            "Seconds of one call of a stage: plan, fetch, decode, embed, write, dead_letter, commit.",
+            "Seconds of one call of a stage: plan, fetch, decode, embed, write, dead_letter, retry, commit.",
             ["stage"],
             buckets=_STAGE_SECONDS,
             registry=registry,
         )
         self.batch_size = Histogram(
             "catalogue_indexer_batch_size",
-            "Records in one call of a stage that works in batches: plan, embed, write, dead_letter.",
+            "Records in one call of a stage that works in batches: plan, embed, write, dead_letter, retry.",
             ["stage"],
             buckets=_BATCH_SIZES,
             registry=registry,
@@ -82,7 +87,8 @@ class IndexerMetrics:
         )
         self.waits = Counter(
             "catalogue_indexer_waits",
-            "Tries that found a dependency away, by dependency: store, event_log, dead_letters. Rising: it is down.",
+            "Tries that found a dependency away, by dependency: store, event_log, dead_letters, retries. Rising: it is "
+            "down.",
             ["dependency"],
             registry=registry,
         )

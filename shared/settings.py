@@ -135,6 +135,27 @@ class Settings(BaseSettings):
     fetch_tries: int = Field(
         3, ge=1, le=20, description="Tries of a fetch that may succeed later (timeouts, 429, 5xx)."
     )
+    fetch_retry_seconds: float = Field(
+        60.0,
+        gt=0,
+        le=86_400,
+        description="Seconds until a record whose tries failed so is tried again; no other record waits for it.",
+    )
+    fetch_retries: int = Field(
+        5,
+        ge=0,
+        le=1000,
+        description="How often; then it is a dead letter. Five, a minute apart, outlast a host's restart. 0: never.",
+    )
+    fetch_host_failures_max: int = Field(
+        5, ge=1, le=1000, description="Such failures in a row after which a host is left alone for a while."
+    )
+    fetch_host_pause_seconds: float = Field(
+        30.0,
+        gt=0,
+        le=3600,
+        description="For so many seconds; its fetches fail at once meanwhile, then a single one finds out how it is.",
+    )
     image_pixels_max: int = Field(40_000_000, ge=10_000, le=200_000_000, description="Largest picture, in pixels.")
     decode_processes: int = Field(
         0, ge=0, le=256, description="Child processes that decode pictures; 0: one for each core."
@@ -191,6 +212,20 @@ class Settings(BaseSettings):
     )
     dead_letter_bytes_max: int = Field(
         64 * MEBIBYTE, ge=MEBIBYTE, description="Largest record that the dead letters take; beyond it the worker halts."
+    )
+    dead_letters_consecutive_max: int = Field(
+        100,
+        ge=0,
+        le=1_000_000,
+        description="Dead letters in a row after which the worker halts (exit 4): a producer's bad release, or a shop "
+        "whose pictures are all gone, must not empty the source into the dead letters unseen. 0: no limit.",
+    )
+    dead_letters_share_max: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Share of dead letters among the last 1,000 records done above which it halts, too: a good record "
+        "now and then hides no bad release. 0 or 1: no limit.",
     )
 
     # Elasticsearch
