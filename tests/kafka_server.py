@@ -45,18 +45,22 @@ class KafkaServer:
 
 @contextmanager
 def kafka_server(
-    secrets: Path | None = None, secure_options: Mapping[str, str] | None = None, advertised_port: int | None = None
+    secrets: Path | None = None,
+    secure_options: Mapping[str, str] | None = None,
+    advertised_port: int | None = None,
+    advertised_secure_port: int | None = None,
 ) -> Iterator[KafkaServer]:
     """A single broker; with `secrets`, a folder that its user may read, it has a SASL_SSL listener named SECURE too.
 
-    With `advertised_port` it sends its clients there, to a proxy, and not to the port of `plain`.
+    With `advertised_port` it sends its clients there, to a proxy, and not to the port of `plain`; with
+    `advertised_secure_port` likewise those of `secure`.
     """
     plain_port, secure_port = free_port(), free_port()
     listeners = "PLAINTEXT://:9092,CONTROLLER://:9093"
     advertised = f"PLAINTEXT://127.0.0.1:{advertised_port or plain_port}"
     if secrets is not None:
         listeners += ",SECURE://:9094"
-        advertised += f",SECURE://127.0.0.1:{secure_port}"
+        advertised += f",SECURE://127.0.0.1:{advertised_secure_port or secure_port}"
     container = (
         DockerContainer(IMAGE, mem_limit="1g")
         .with_bind_ports(9092, plain_port)

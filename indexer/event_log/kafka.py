@@ -13,7 +13,7 @@ import structlog
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka import errors as kafka_errors
 from kafka.consumer.subscription_state import AsyncConsumerRebalanceListener
-from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
+from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 from kafka.net.compat import KafkaNetClient
 from kafka.net.manager import KafkaConnectionManager
@@ -21,7 +21,6 @@ from kafka.net.sasl.oauth import AbstractTokenProvider
 from kafka.net.selector import NetworkSelector
 from kafka.structs import MemberState, OffsetAndMetadata
 
-from indexer.event_log import Record
 from indexer.event_log.kafka_handover import Handover
 from indexer.event_log.kafka_options import KafkaTopic, client_options
 from shared.errors import BadInputHaltError, ConfigurationError, EventLogUnavailableError
@@ -54,6 +53,12 @@ _SETTING_AT_FAULT = {
     kafka_errors.InvalidReplicationFactorError: "CATALOGUE_KAFKA_REPLICATION",
     kafka_errors.InvalidPartitionsError: "CATALOGUE_KAFKA_PARTITIONS",
 }
+# Refused at the start, these are a mistake in the settings. Refused later, they were revoked, and may be given back.
+_REFUSED_PERMISSION = (
+    kafka_errors.TopicAuthorizationFailedError,
+    kafka_errors.ClusterAuthorizationFailedError,
+    kafka_errors.GroupAuthorizationFailedError,
+)
 _REFUSED_RECORD = (
     kafka_errors.MessageSizeTooLargeError,
     kafka_errors.RecordListTooLargeError,
@@ -64,9 +69,12 @@ _REFUSED_RECORD = (
 class KafkaClients:
     """Opens clients of the brokers of a topic, and tells what their errors mean."""
 
-    def __init__(self, topic: KafkaTopic, settings: Settings) -> None:
-        """Connects nowhere; ConfigurationError where a setting can't be."""
+    def __init__(self, topic: KafkaTopic, settings: Settings, *, let_in: bool = False) -> None:
+        """Connects nowhere; ConfigurationError where a setting can't be. `let_in`: the credentials have worked."""
         self._topic = topic
+        self._settings = settings
+        self._let_in = let_in
+        self._permitted = False
         self._options = client_options(topic.servers, settings)
         self._token_is_renewed = self._options.get("sasl_mechanism") == "OAUTHBEARER"
         if self._token_is_renewed:
@@ -81,7 +89,9 @@ class KafkaClients:
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             isolation_level="read_committed",
-            partition_assignment_strategy=[CooperativeStickyAssignor],
+            # Every rebalance takes all partitions away and gives them anew. The cooperative assignor of kafka-python 3.0
+            # keeps claiming what a member had before it was thrown out; then nobody gets it, for ever.
+            partition_assignment_strategy=[RangePartitionAssignor],
             session_timeout_ms=int(session_seconds * 1000),
             # A member hears of a rebalance by its heartbeat, so this bounds how long the others wait for it.
             heartbeat_interval_ms=1000,
@@ -129,6 +139,10 @@ class KafkaClients:
             raise fault(self._topic.name)
         return [TopicPartition(self._topic.name, one["partition_index"]) for one in described["partitions"]]
 
+    def note_permission(self) -> None:
+        """Note that the credentials were enough: what they are refused from now on is waited for."""
+        self._permitted = True
+
     @contextmanager
     def errors(self) -> Iterator[None]:
         """Raise the client's errors as the project's own."""
@@ -142,6 +156,9 @@ class KafkaClients:
 
     def _open(self, client_class: Callable[..., Any], **options: Any) -> Any:
         opened: list[_Connections] = []
+        options |= self._options
+        if "sasl_plain_password" in options:
+            options["sasl_plain_password"] = self._settings.secret("kafka_password")
 
         def open_connections(**configuration: Any) -> KafkaNetClient:
             loop = NetworkSelector(**configuration)
@@ -149,7 +166,7 @@ class KafkaClients:
             return KafkaNetClient(net=loop, manager=opened[0], **configuration)
 
         try:
-            return client_class(**self._options, **options, kafka_client=open_connections)
+            client = client_class(**options, kafka_client=open_connections)
         except KafkaError as error:
             for connections in opened:
                 connections.close_all()
@@ -159,6 +176,8 @@ class KafkaClients:
                         raise ConfigurationError(f"CATALOGUE_KAFKA_CA_FILE: {connections.failure}") from error
                     raise connections.failure from error
             raise
+        self._let_in = True
+        return client
 
     def _translated(self, error: KafkaError) -> Exception:
         # The text of some errors quotes the whole request, content included.
@@ -166,8 +185,11 @@ class KafkaClients:
         where = f"Kafka at {','.join(self._topic.servers)}, topic {self._topic.name}: {reason}"
         if isinstance(error, _REFUSED_RECORD):
             return BadInputHaltError(f"{where} (the topic's max.message.bytes and cleanup.policy decide)")
-        if isinstance(error, kafka_errors.SaslAuthenticationFailedError) and self._token_is_renewed:
-            return EventLogUnavailableError(f"{where} (CATALOGUE_KAFKA_OAUTH_TOKEN_FILE is read again at each try)")
+        if isinstance(error, kafka_errors.SaslAuthenticationFailedError) and (self._token_is_renewed or self._let_in):
+            name = "OAUTH_TOKEN" if self._token_is_renewed else "PASSWORD"
+            return EventLogUnavailableError(f"{where} (CATALOGUE_KAFKA_{name}_FILE is read again at each try)")
+        if isinstance(error, _REFUSED_PERMISSION) and self._permitted:
+            return EventLogUnavailableError(f"{where} (it was permitted before)")
         for fault, setting in _SETTING_AT_FAULT.items():
             if isinstance(error, fault):
                 return ConfigurationError(f"{setting}: {where}")
@@ -227,19 +249,6 @@ def offsets_of(question: Callable[..., Any], partitions: Iterable[TopicPartition
     except KeyError as error:
         # kafka-python 3.0 stumbles over a partition whose leader it does not know yet.
         raise kafka_errors.LeaderNotAvailableError(*error.args) from error
-
-
-def record_of(one: Any) -> Record:
-    """A ConsumerRecord as a Record; a null header counts as an empty one."""
-    return Record(
-        partition=str(one.partition),
-        offset=one.offset,
-        next_offset=one.offset + 1,
-        timestamp_ms=one.timestamp if one.timestamp >= 0 else None,
-        key=one.key,
-        value=one.value,
-        headers=[(name, value or b"") for name, value in one.headers],
-    )
 
 
 class _Connections(KafkaConnectionManager):  # type: ignore[misc]

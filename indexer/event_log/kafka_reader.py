@@ -16,12 +16,12 @@ from indexer.event_log.kafka import (
     KafkaError,
     TopicPartition,
     is_rebalancing,
-    record_of,
     staged_offsets,
 )
 from indexer.event_log.kafka_handover import Handover
 from indexer.event_log.kafka_observer import KafkaObserver
 from indexer.event_log.kafka_options import KafkaTopic
+from indexer.event_log.kafka_record import record_of
 from shared.settings import Settings
 
 # After so much silence a poll asks whether the brokers are there: an empty poll can't tell quiet from away.
@@ -31,7 +31,7 @@ _SETTLE_SECONDS = 3.0
 
 
 class KafkaReader:
-    """Reads what the group assigns to it. Partitions move one by one; those that stay are read on undisturbed.
+    """Reads what the group assigns to it. In a rebalance all partitions go, and come anew.
 
     Brokers that are away give EventLogUnavailableError at every call; the same object works again once they are back.
     """
@@ -129,6 +129,7 @@ class KafkaReader:
         (self._member.resume if records_max else self._member.pause)(*held)
         batches = self._poll_until_settled(records_max, timeout_seconds)
         if batches:
+            self._clients.note_permission()
             self._answered_at = self._clock()
         if records_max == 0:
             # A partition that came in a rebalance just now was not paused yet.

@@ -10,9 +10,9 @@ from indexer.event_log.kafka import (
     KafkaClients,
     KafkaError,
     offsets_of,
-    record_of,
 )
 from indexer.event_log.kafka_options import KafkaTopic
+from indexer.event_log.kafka_record import record_of
 from shared.settings import Settings
 
 _RECORDS_AT_ONCE = 500

@@ -22,11 +22,15 @@ _DELIVERY_SECONDS = REQUEST_SECONDS
 class KafkaWriter:
     """Appends with an idempotent producer: what the client sends again by itself is written once."""
 
-    def __init__(self, topic: KafkaTopic, settings: Settings) -> None:
-        """Connects, and makes the topic where it is missing, at the first append."""
+    def __init__(self, topic: KafkaTopic, settings: Settings, *, let_in: bool = False) -> None:
+        """Connects, and makes the topic where it is missing, at the first append.
+
+        With `let_in` credentials that are refused are waited for also at the first append: a reader of this process has
+        used them.
+        """
         self._topic = topic
         self._settings = settings
-        self._clients = KafkaClients(topic, settings)
+        self._clients = KafkaClients(topic, settings, let_in=let_in)
         self._producer: Any = None
 
     def append(self, records: Sequence[NewRecord]) -> None:
@@ -67,6 +71,7 @@ class KafkaWriter:
         failures = [failure for future in sent if (failure := _failure_of(future)) is not None]
         if failures:
             raise failures[0]
+        self._clients.note_permission()
 
     def _make_topic(self) -> None:
         if self._clients.partitions():

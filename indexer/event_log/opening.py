@@ -46,7 +46,8 @@ def open_dead_letter_scanner(settings: Settings) -> LogScanner:
 
 def open_dead_letter_writer(settings: Settings) -> LogWriter:
     """The dead letters, to append to."""
-    return _writer(_dead_letters(settings), settings)
+    # Whoever writes these has opened a reader first: only there are refused credentials a mistake in the settings.
+    return _writer(_dead_letters(settings), settings, let_in=True)
 
 
 def _reader(log: JsonLinesLog | KafkaTopic, group: str, settings: Settings) -> LogReader:
@@ -66,12 +67,12 @@ def _scanner(log: JsonLinesLog | KafkaTopic, settings: Settings) -> LogScanner:
     return KafkaScanner(log, settings)
 
 
-def _writer(log: JsonLinesLog | KafkaTopic, settings: Settings) -> LogWriter:
+def _writer(log: JsonLinesLog | KafkaTopic, settings: Settings, *, let_in: bool = False) -> LogWriter:
     if isinstance(log, JsonLinesLog):
         return JsonLinesWriter(log)
     from indexer.event_log.kafka_writer import KafkaWriter  # noqa: PLC0415
 
-    return KafkaWriter(log, settings)
+    return KafkaWriter(log, settings, let_in=let_in)
 
 
 def _events(settings: Settings) -> JsonLinesLog | KafkaTopic:

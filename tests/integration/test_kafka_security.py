@@ -6,8 +6,10 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +23,19 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from kafka import KafkaAdminClient
 from kafka.admin import UserScramCredentialUpsertion
+from structlog import get_logger
 
 from indexer.event_log import NewRecord
 from indexer.event_log.kafka_options import KafkaTopic
+from indexer.event_log.kafka_reader import KafkaReader
 from indexer.event_log.kafka_scanner import KafkaScanner
 from indexer.event_log.kafka_writer import KafkaWriter
 from shared.errors import ConfigurationError, EventLogUnavailableError
 from shared.settings import Settings
+from tests.conftest import free_port
 from tests.kafka_server import SECRETS, KafkaServer, kafka_server
+from tests.programs import get_status, metric, programs, until
+from tests.tcp_proxy import TcpProxy
 
 # The client leaves the sockets of failed connections to the garbage collector.
 pytestmark = [pytest.mark.containers, pytest.mark.filterwarnings("ignore:unclosed <s:ResourceWarning")]
@@ -64,7 +71,10 @@ def authority() -> trustme.CA:
 
 
 @pytest.fixture(scope="module")
-def server(docker: None, authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
+def secured(
+    docker: None, authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[KafkaServer, TcpProxy]]:
+    """A broker, and the network between its secure listener and the clients."""
     secrets = tmp_path_factory.mktemp("secrets")
     certificate = authority.issue_cert("127.0.0.1")
     key = load_pem_private_key(certificate.private_key_pem.bytes(), password=None)
@@ -73,10 +83,23 @@ def server(docker: None, authority: trustme.CA, tmp_path_factory: pytest.TempPat
     (secrets / "broker.pem").write_bytes(pem + b"".join(part.bytes() for part in certificate.cert_chain_pems))
     secrets.chmod(0o755)
     (secrets / "broker.pem").chmod(0o644)
-    with kafka_server(secrets, OPTIONS) as started:
+    port = free_port()
+    with kafka_server(secrets, OPTIONS, advertised_secure_port=port) as started:
         with closing(KafkaAdminClient(bootstrap_servers=started.plain)) as admin:
             admin.alter_user_scram_credentials([UserScramCredentialUpsertion(USER, "SCRAM-SHA-512", PASSWORD)])
-        yield started
+        with TcpProxy("127.0.0.1", int(started.secure.rpartition(":")[2]), port) as network:
+            network.open()
+            yield replace(started, secure=f"127.0.0.1:{port}"), network
+
+
+@pytest.fixture
+def server(secured: tuple[KafkaServer, TcpProxy]) -> KafkaServer:
+    return secured[0]
+
+
+@pytest.fixture
+def network(secured: tuple[KafkaServer, TcpProxy]) -> TcpProxy:
+    return secured[1]
 
 
 @pytest.fixture
@@ -150,3 +173,84 @@ def test_a_certificate_of_another_authority_is_told_by_the_name_of_the_setting(
     trustme.CA().cert_pem.write_to_path(tmp_path / "other.pem")
     with pytest.raises(ConfigurationError, match=r"^CATALOGUE_KAFKA_CA_FILE"):
         round_trip(topic_of(server), Settings(**(settings | {"kafka_ca_file": tmp_path / "other.pem"})))
+
+
+# Credentials that are revoked later -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def password(server: KafkaServer) -> Iterator[Callable[[str], None]]:
+    """Change the password that the broker takes; the right one comes back after the test."""
+
+    def change(password: str) -> None:
+        with closing(KafkaAdminClient(bootstrap_servers=server.plain)) as admin:
+            admin.alter_user_scram_credentials([UserScramCredentialUpsertion(USER, "SCRAM-SHA-512", password)])
+
+    yield change
+    change(PASSWORD)
+
+
+def test_a_password_that_is_changed_freezes_a_worker_until_its_file_has_the_new_one(
+    server: KafkaServer,
+    network: TcpProxy,
+    settings: dict[str, Any],
+    password: Callable[[str], None],
+    tmp_path: Path,
+) -> None:
+    """F09: the position holds, the worker says what it waits for, and goes on without a restart."""
+    file = tmp_path / "password"
+    file.write_text(PASSWORD)
+    topic = topic_of(server).name
+    text = {name: str(value) for name, value in settings.items() if name != "kafka_password"}
+    job = programs(
+        tmp_path,
+        events_url=f"kafka://{server.secure}/{topic}",
+        kafka_password_file=str(file),
+        kafka_session_seconds="6",
+        retry_seconds_max="1",
+        **text,
+    )
+    job.ok("indexer", "produce", "--demo", "8")
+    job.ok("indexer", "fit", "--sample", "20")
+    port = job.settings["metrics_port"]
+    done = partial(metric, port, "catalogue_indexer_records_total")
+    waiting = partial(metric, port, 'catalogue_indexer_waiting{dependency="event_log"}')
+    with job.running("indexer", "run") as worker:
+        until(lambda: done() > 0 and waiting() == 0, 60, "the records", worker)
+        until(lambda: sum(committed(server, topic).values()) == done(), 60, "the commit", worker)
+        before = committed(server, topic)
+        password("changed")
+        network.reset()
+        until(lambda: waiting() == 1, 60, "the refusal", worker)
+        assert get_status(f"http://127.0.0.1:{port}/readyz") == 503
+        assert get_status(f"http://127.0.0.1:{port}/livez") == 200
+        file.write_text("changed")
+        job.ok("indexer", "produce", "--demo", "9")
+        until(lambda: waiting() == 0 and done() > sum(before.values()), 60, "the records after it", worker)
+    assert "CATALOGUE_KAFKA_PASSWORD_FILE is read again" in (tmp_path / "indexer.log").read_text()
+
+
+def committed(server: KafkaServer, topic: str) -> dict[str, int]:
+    """The committed offsets of the workers' group, asked without credentials."""
+    plain = KafkaTopic([server.plain], topic, 1024 * 1024, {})
+    with closing(KafkaReader(plain, "catalogue-indexer", Settings(), get_logger())) as reader:
+        return dict(reader.committed_positions())
+
+
+@pytest.mark.parametrize("let_in", [False, True])
+def test_a_password_that_is_refused_later_is_an_outage_for_a_writer_too(
+    server: KafkaServer, settings: dict[str, Any], password: Callable[[str], None], tmp_path: Path, let_in: bool
+) -> None:
+    """F09, for dead letters: a writer connects anew, or for the first time in a process where others have connected."""
+    file = tmp_path / "password"
+    file.write_text(PASSWORD)
+    made = Settings(**(settings | {"kafka_password": None, "kafka_password_file": file}))
+    with closing(KafkaWriter(topic_of(server), made, let_in=let_in)) as writer:
+        if not let_in:
+            writer.append([NewRecord(b"key", b"1")])
+            writer.close()
+        password("changed")
+        with pytest.raises(EventLogUnavailableError, match="CATALOGUE_KAFKA_PASSWORD_FILE is read again"):
+            writer.append([NewRecord(b"key", b"2")])
+        file.write_text("changed")
+        writer.append([NewRecord(b"key", b"3")])
