@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -18,6 +18,7 @@ from shared.store import (
     Neighbours,
     PageCursor,
     Restriction,
+    StoredCopy,
     StoredEncoder,
     WriteOutcome,
 )
@@ -117,6 +118,24 @@ class FakeStore:
     def visible_count(self, restriction: Restriction) -> int:
         with self._answering():
             return len(self._visible(restriction))
+
+    def scan(self) -> Generator[StoredCopy, None, None]:
+        yield from self.copies(sorted(self._documents))
+
+    def copies(self, image_ids: Sequence[str]) -> Sequence[StoredCopy]:
+        with self._answering():
+            found = [self._documents[image_id] for image_id in image_ids if image_id in self._documents]
+            return [
+                StoredCopy(
+                    self._months[one.image_id],
+                    one.image_id,
+                    one.kind,
+                    one.version,
+                    one.event_time_ms,
+                    frozenset(one.codes),
+                )
+                for one in found
+            ]
 
     def check(self) -> None:
         with self._answering():

@@ -5,13 +5,13 @@ harmless) and ConfigurationError (a mapping that does not fit, a file that is no
 called from several threads.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from shared.document import Document
+from shared.document import Document, Kind
 from shared.errors import RejectedError
 
 # The most neighbours that one question may ask a store for (Elasticsearch counts no further than 10,000 in one reply).
@@ -80,6 +80,23 @@ class PageCursor:
     image_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class StoredCopy:
+    """What a check needs of one copy of an image; `encoder_ids` names the encoders that it has codes of."""
+
+    month: str
+    image_id: str
+    kind: Kind
+    version: int
+    event_time_ms: int
+    encoder_ids: frozenset[str]
+
+    @property
+    def live(self) -> bool:
+        """Whether this is an image that can be found, and not a marker."""
+        return self.kind is Kind.IMAGE
+
+
 class Store(Protocol):
     """Documents by image id, encoders, and the questions asked of them."""
 
@@ -129,6 +146,16 @@ class Store(Protocol):
 
     def visible_count(self, restriction: Restriction) -> int:
         """How many images are visible."""
+
+    def scan(self) -> Generator[StoredCopy, None, None]:
+        """Every copy in every month, markers included, by image id in the order of its code points; read in pages.
+
+        All that was written when this was called is among them. What is written meanwhile may be seen or not, and of an
+        image that moves both copies or none: look again with `copies`. Close the iterator where it is left early.
+        """
+
+    def copies(self, image_ids: Sequence[str]) -> Sequence[StoredCopy]:
+        """Every copy of these images, in real time, markers included."""
 
     def check(self) -> None:
         """Raise where the store can't be used now."""

@@ -2,13 +2,22 @@
 
 import base64
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from shared.document import Document, Kind
 from shared.errors import ConfigurationError, RejectedError, StoreUnavailableError
-from shared.store import Neighbour, Neighbours, PageCursor, Restriction, StoredEncoder, WriteOutcome, monthly_indices
+from shared.store import (
+    Neighbour,
+    Neighbours,
+    PageCursor,
+    Restriction,
+    StoredCopy,
+    StoredEncoder,
+    WriteOutcome,
+    monthly_indices,
+)
 from shared.store.elasticsearch import Connection, RefusalError
 from shared.store.elasticsearch_documents import (
     ALIAS,
@@ -19,6 +28,7 @@ from shared.store.elasticsearch_documents import (
     from_source,
 )
 from shared.store.elasticsearch_indices import ElasticsearchIndices
+from shared.store.elasticsearch_scan import scan_copies
 from shared.store.exact_cut import Answer, Question, nearest
 
 # An encoder of 4,096 inputs and bits has 64 MiB: more than a document should hold.
@@ -124,6 +134,17 @@ class ElasticsearchStore:
     def visible_count(self, restriction: Restriction) -> int:
         answer = self._search_whole(query={"bool": {"filter": _filters(restriction)}}, size=0, track_total_hits=True)
         return int(answer["hits"]["total"]["value"])
+
+    def scan(self) -> Generator[StoredCopy, None, None]:
+        return scan_copies(self._connection)
+
+    def copies(self, image_ids: Sequence[str]) -> Sequence[StoredCopy]:
+        found = self.indices.copies(image_ids, self.indices.live())
+        return [
+            StoredCopy(month, one.image_id, one.kind, one.version, one.event_time_ms, frozenset(one.codes))
+            for of_image in found.values()
+            for month, one in of_image.items()
+        ]
 
     def check(self) -> None:
         self.indices.live()

@@ -1,18 +1,18 @@
 """The store in one SQLite file: one row for each image, so an update replaces in place and no copy can be left over."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from shared.document import Document
+from shared.document import Document, Kind
 from shared.errors import ConfigurationError, QueryInvalidError, RejectedError
 from shared.hash_code import hamming_distances
 from shared.rolling_window import is_droppable, month_of
-from shared.store import Neighbour, Neighbours, PageCursor, Restriction, StoredEncoder, WriteOutcome
+from shared.store import Neighbour, Neighbours, PageCursor, Restriction, StoredCopy, StoredEncoder, WriteOutcome
 from shared.store.sqlite import Connection, Database
 from shared.store.sqlite_rows import COLUMNS, NUMBER_BYTES, codes_of, document_of, prepare, remove_rows, write_rows
 
@@ -20,6 +20,14 @@ from shared.store.sqlite_rows import COLUMNS, NUMBER_BYTES, codes_of, document_o
 _DROP_ROWS = 5000
 # A word of fewer images than this is looked up by the word, others by the image.
 _RARE = 2000
+# Copies that a scan reads in one transaction: a long one would keep the write-ahead log from being cut.
+_SCAN_ROWS = 2000
+_COPIES = """
+SELECT month, image_id, kind, version, event_time_ms, (
+    SELECT json_group_array(encoder_id)
+    FROM encoders CROSS JOIN codes ON encoder = encoders.number AND document = documents.number
+) FROM documents
+"""
 
 
 class SqliteStore:
@@ -144,6 +152,23 @@ class SqliteStore:
             question = f"SELECT count(*) FROM documents WHERE kind = 'image' AND {where}"
             return int(connection.execute(question, values).fetchone()[0])
 
+    def scan(self) -> Generator[StoredCopy, None, None]:
+        last = ""
+        while True:
+            with self._database.reading() as connection:
+                page = connection.execute(
+                    f"{_COPIES} WHERE image_id > ? ORDER BY image_id LIMIT ?", (last, _SCAN_ROWS)
+                ).fetchall()
+            yield from map(_copy_of, page)
+            if len(page) < _SCAN_ROWS:
+                return
+            last = page[-1][1]
+
+    def copies(self, image_ids: Sequence[str]) -> Sequence[StoredCopy]:
+        with self._database.reading() as connection:
+            found = [connection.execute(f"{_COPIES} WHERE image_id = ?", (one,)).fetchone() for one in image_ids]
+        return [_copy_of(row) for row in found if row is not None]
+
     def check(self) -> None:
         with self._database.reading() as connection:
             connection.execute("SELECT count(*) FROM months").fetchone()
@@ -162,6 +187,11 @@ class SqliteStore:
             if not numbers:
                 connection.execute("DELETE FROM months WHERE month = ?", (month,))
             return bool(numbers)
+
+
+def _copy_of(row: Sequence[Any]) -> StoredCopy:
+    month, image_id, kind, version, event_time_ms, encoder_ids = row
+    return StoredCopy(month, image_id, Kind(kind), version, event_time_ms, frozenset(json.loads(encoder_ids)))
 
 
 def _conditions(table: str, number_column: str, restriction: Restriction) -> tuple[str, list[Any]]:

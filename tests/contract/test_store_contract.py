@@ -15,7 +15,7 @@ from shared.document import Document, Kind, attribute_term
 from shared.errors import CatalogueError, ConfigurationError, RejectedError, RejectionReason
 from shared.hash_code import hamming_distances
 from shared.rolling_window import to_milliseconds, window_start
-from shared.store import PageCursor, Restriction, Store, StoredEncoder, WriteOutcome
+from shared.store import PageCursor, Restriction, Store, StoredCopy, StoredEncoder, WriteOutcome
 from shared.store.elasticsearch import Connection
 from shared.store.elasticsearch_store import ElasticsearchStore
 from shared.store.sqlite_store import SqliteStore
@@ -435,6 +435,34 @@ def test_pages_of_images_neither_repeat_nor_miss(subject: Subject) -> None:
     assert [len(page) for page in pages] == [9, 9, 9, 9, 9, 5]
     seen = [(-one.event_time_ms, one.image_id) for page in pages for one in page]
     assert seen == sorted((-one.event_time_ms, one.image_id) for one in written)
+
+
+# Walking the whole store ----------------------------------------------------------------------------------------------
+
+
+def test_a_scan_gives_every_copy_by_image_id_over_several_pages(subject: Subject) -> None:
+    # Shuffled, and with characters outside the plane of 16 bits, whose order differs between encodings.
+    names = [f"{number:04}" for number in np.random.default_rng(4).permutation(4100)] + [
+        "\uffee",
+        "\U0001f5bc",
+        "a b/%",
+    ]
+    subject.store.write([image(name) for name in names[::2]], LAST_MONTH)
+    subject.store.write([image(name, 2**62 + 1, codes={}) for name in names[1::2]], NOW)
+    subject.store.write([deletion("gone", 7)], NOW)
+    ours, none = frozenset([ENCODER]), frozenset[str]()
+    expected = [StoredCopy("2026.10", name, Kind.IMAGE, 1, NOW_MS, ours) for name in names[::2]]
+    expected += [StoredCopy("2026.11", name, Kind.IMAGE, 2**62 + 1, NOW_MS, none) for name in names[1::2]]
+    expected += [StoredCopy("2026.11", "gone", Kind.DELETED, 7, NOW_MS, none)]
+    assert list(subject.store.scan()) == sorted(expected, key=lambda one: one.image_id)
+
+
+def test_copies_are_given_in_real_time_and_as_a_scan_gives_them(subject: Subject) -> None:
+    assert list(subject.store.scan()) == []
+    subject.store.write([image("a"), deletion("b", 3)], NOW)
+    found = subject.store.copies(["b", "unknown", "a"])
+    assert sorted(found, key=lambda one: one.image_id) == list(subject.store.scan())
+    assert {one.image_id for one in found} == {"a", "b"}
 
 
 # State ----------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,107 @@
+"""What is wrong with an image in the store, decided from its copies, the source's events, and the clock. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from shared.document import Kind
+from shared.rolling_window import CLOCK_SKEW_MAX, is_droppable, is_inside
+from shared.store import StoredCopy
+
+# Workers drop months every ten minutes; one that is still there so long after its time was forgotten.
+_DROPPING_TAKES_AT_MOST = timedelta(hours=1)
+
+
+class Fault(StrEnum):
+    """What can be wrong (a metric label)."""
+
+    DOUBLED = "doubled"
+    """A live copy lies beside one that outdoes it: the image may be shown twice, or as it was before."""
+    STALE = "stale"
+    """The highest version in the store is lower than one that was read from the source and committed."""
+    MISSING = "missing"
+    """The source's highest version is inside the window, and there is no document of it."""
+    FOREIGN_ENCODER = "foreign_encoder"
+    """A visible image has no code of the active encoder: no query finds it."""
+    EXPIRED = "expired"
+    """A month that can hold nothing visible is still there."""
+
+
+class Obstacle(StrEnum):
+    """Why a fault can't be repaired from here."""
+
+    SAME_VERSION = "the same version is there, without a code"
+    """A worker takes the event sent again for a repeat."""
+    NOT_IN_SOURCE = "the source does not hold the event any more"
+    STILL_THERE = "still there after the repair"
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """The highest version of an image among the events that must be in the store, and where it was read."""
+
+    version: int
+    event_time_ms: int
+    deleted: bool
+    partition: str
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What decides beside the copies and the events: the encoder that must have a code (None: any), and the window."""
+
+    encoder_id: str | None
+    now: datetime
+    window_months: int
+
+    def is_over(self, month: str) -> bool:
+        """Whether nothing in this month counts any more: a worker may drop it at any time."""
+        return is_droppable(month, self.now, self.window_months)
+
+    def is_left_over(self, month: str) -> bool:
+        """Whether a worker would have dropped this month by now."""
+        return is_droppable(month, self.now - _DROPPING_TAKES_AT_MOST, self.window_months)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One fault of an image; with an obstacle it can't be repaired."""
+
+    fault: Fault
+    obstacle: Obstacle | None = None
+
+
+def findings_of(copies: Sequence[StoredCopy], expected: Expected | None, rules: Rules) -> list[Finding]:
+    """What is wrong with one image. `copies` are all of it in months that are not over; `expected` None: no event of it
+    is known."""
+    # As the stores choose: the highest version, of equal ones one that is no marker of a move, of these the newest.
+    winner = max(copies, key=lambda one: (one.version, one.kind is not Kind.MOVED, one.month), default=None)
+    found = []
+    if any(one.live and one is not winner for one in copies):
+        found.append(Finding(Fault.DOUBLED))
+    if winner is not None and winner.live and _lacks_code(winner, rules):
+        found.append(Finding(Fault.FOREIGN_ENCODER, Obstacle.SAME_VERSION))
+    if expected is not None:
+        found += _against_the_source(winner, expected, rules)
+    return found
+
+
+def _lacks_code(copy: StoredCopy, rules: Rules) -> bool:
+    visible = is_inside(copy.event_time_ms, rules.now, rules.window_months)
+    return visible and rules.encoder_id is not None and rules.encoder_id not in copy.encoder_ids
+
+
+def _against_the_source(winner: StoredCopy | None, expected: Expected, rules: Rules) -> list[Finding]:
+    # A worker's clock may have been ahead: to it the event was outside.
+    inside = is_inside(expected.event_time_ms, rules.now + CLOCK_SKEW_MAX, rules.window_months)
+    visible = inside and not expected.deleted
+    if winner is None:
+        # A marker, and what was outside the window, may have gone with its month.
+        return [Finding(Fault.MISSING)] if visible else []
+    if winner.version < expected.version:
+        return [Finding(Fault.STALE)]
+    if visible and winner.version == expected.version and winner.kind in (Kind.MOVED, Kind.EXPIRED):
+        return [Finding(Fault.MISSING, Obstacle.SAME_VERSION)]
+    return []
