@@ -15,6 +15,7 @@ _INTERVAL_SECONDS = 600.0
 
 async def keep_dropping_expired(
     store: Store,
+    *,
     window_months: int,
     now: Callable[[], datetime],
     threads: Executor | None,

@@ -7,7 +7,6 @@ here knows Kafka, Elasticsearch, or a clock of its own.
 
 import asyncio
 import hashlib
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager
@@ -20,10 +19,14 @@ from numpy.typing import NDArray
 
 from indexer.batching import Batcher
 from indexer.catalogue_event import CatalogueEvent, parse, resolve_leniently
+from indexer.dead_letter_limit import Attempt, DeadLetterLimit
 from indexer.dead_letters import DeadLetter, to_new_record
-from indexer.event_log import LogWriter, Record
+from indexer.event_log import LogWriter, NewRecord, Record
 from indexer.patience import Patience
 from indexer.planning import IndexPicture, Outcome, Plan, Settled, WriteMarker, plan_event
+from indexer.retries import Retry, next_retry
+from indexer.retries import to_new_record as to_retry_record
+from indexer.turns import Turns
 from shared.document import Document, Kind
 from shared.errors import RejectedError, RejectionReason
 from shared.images.decoded import DecodedImage
@@ -85,7 +88,9 @@ class PipelineParts:
     model_thread: Executor
     """One thread: an embedder is not thread-safe."""
     dead_letter_thread: Executor
-    """One thread: a log writer belongs to one thread at a time."""
+    """Dead letters and retries are appended here; of each log one call at a time, whatever the threads."""
+    retries: LogWriter | None = None
+    """None: no fetch is tried again later."""
 
 
 class Pipeline:
@@ -94,40 +99,63 @@ class Pipeline:
     def __init__(self, parts: PipelineParts, settings: Settings) -> None:
         self._parts = parts
         self._settings = settings
-        self._turns = _Turns()
+        self._turns = Turns()
         size, linger = settings.write_batch_size, settings.linger_seconds
         self._plans: Batcher[CatalogueEvent, Plan] = Batcher(self._plan, size, linger)
         self._codes: Batcher[DecodedImage, bytes] = Batcher(self._encode, parts.encoder.batch_size, linger)
         self._writes: Batcher[Document, WriteOutcome] = Batcher(self._write, size, settings.write_linger_seconds)
         self._dead_letters: Batcher[DeadLetter, None] = Batcher(self._dead_letter, size, linger)
+        self._retries: Batcher[Retry, None] = Batcher(self._retry, size, linger)
+        self._limit = DeadLetterLimit(settings.dead_letters_consecutive_max, settings.dead_letters_share_max)
 
     async def run(self) -> None:
         """Run the stages that work in batches, until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for batcher in (self._plans, self._codes, self._writes, self._dead_letters):
+            for batcher in (self._plans, self._codes, self._writes, self._dead_letters, self._retries):
                 group.create_task(batcher.run())
 
-    async def process(self, record: Record) -> Outcome:
-        """Bring one record to its outcome; returns once that is durable."""
-        started_ms = record.timestamp_ms if record.timestamp_ms is not None else to_milliseconds(self._parts.now())
-        outcome = await self._process(record)
+    async def process(self, record: Record, retry: Retry | None = None) -> Outcome:
+        """Bring one record to its outcome; returns once that is durable.
+
+        BadInputHaltError where it would be one dead letter too many.
+        """
+        started_ms = record.timestamp_ms
+        if started_ms is None:
+            started_ms = self._now_ms() if retry is None else retry.first_failed_ms
+        with self._limit.attempt() as attempt:
+            attempt.outcome = outcome = await self._process(record, retry, attempt)
         if outcome in _FRESH:
-            seconds = (to_milliseconds(self._parts.now()) - started_ms) / 1000
-            self._parts.metrics.event_to_indexed_seconds.observe(max(0.0, seconds))
+            self._parts.metrics.event_to_indexed_seconds.observe(max(0.0, (self._now_ms() - started_ms) / 1000))
         return outcome
 
-    async def _process(self, record: Record) -> Outcome:
+    async def _process(self, record: Record, retry: Retry | None, attempt: Attempt) -> Outcome:
         try:
             event = parse(record, self._parts.now(), self._settings.event_bytes_max)
             async with self._turns.turn(event.image_id):
                 return await self._index(event)
         except RejectedError as error:
-            resolved = resolve_leniently(record)
-            letter = DeadLetter(record, error.reason, str(error), resolved, to_milliseconds(self._parts.now()))
-            async with self._in_stage("dead_letter"):
-                await self._dead_letters.submit(letter)
-            self._parts.metrics.dead_letters.labels(error.reason).inc()
-            return Outcome.DEAD_LETTERED
+            if error.retriable and self._has_retries_left(retry):
+                return await self._try_again_later(record, retry)
+            return await self._give_up(record, error, attempt)
+
+    def _has_retries_left(self, retry: Retry | None) -> bool:
+        done = 0 if retry is None else retry.number
+        return self._parts.retries is not None and done < self._settings.fetch_retries
+
+    async def _try_again_later(self, record: Record, before: Retry | None) -> Outcome:
+        delay_ms = int(self._settings.fetch_retry_seconds * 1000)
+        retry = next_retry(record, resolve_leniently(record), before, self._now_ms(), delay_ms)
+        async with self._in_stage("retry"):
+            await self._retries.submit(retry)
+        return Outcome.RETRIED
+
+    async def _give_up(self, record: Record, error: RejectedError, attempt: Attempt) -> Outcome:
+        async with self._in_stage("dead_letter"):
+            await self._limit.admit(attempt, error.reason, record, str(error))
+            letter = DeadLetter(record, error.reason, str(error), resolve_leniently(record), self._now_ms())
+            await self._dead_letters.submit(letter)
+        self._parts.metrics.dead_letters.labels(error.reason).inc()
+        return Outcome.DEAD_LETTERED
 
     async def _index(self, event: CatalogueEvent) -> Outcome:
         async with self._in_stage("plan"):
@@ -223,16 +251,23 @@ class Pipeline:
             return await self._ask_store(lambda store: store.write(documents, self._parts.now()))
 
     async def _dead_letter(self, letters: Sequence[DeadLetter]) -> Sequence[Exception | None]:
-        self._parts.metrics.batch_size.labels("dead_letter").observe(len(letters))
-        records = [to_new_record(letter) for letter in letters]
+        await self._append("dead_letter", "dead_letters", self._parts.dead_letters, list(map(to_new_record, letters)))
+        return [None] * len(letters)
+
+    async def _retry(self, retries: Sequence[Retry]) -> Sequence[Exception | None]:
+        assert self._parts.retries is not None, "without the log nothing is submitted"
+        await self._append("retry", "retries", self._parts.retries, list(map(to_retry_record, retries)))
+        return [None] * len(retries)
+
+    async def _append(self, stage: str, dependency: str, log: LogWriter, records: Sequence[NewRecord]) -> None:
+        self._parts.metrics.batch_size.labels(stage).observe(len(records))
         loop = asyncio.get_running_loop()
 
-        async def append() -> None:
-            await loop.run_in_executor(self._parts.dead_letter_thread, self._parts.dead_letters.append, records)
+        def append() -> Awaitable[None]:
+            return loop.run_in_executor(self._parts.dead_letter_thread, log.append, records)
 
-        async with self._timed("dead_letter"):
-            await self._parts.patience.until_available("dead_letters", append)
-        return [None] * len(letters)
+        async with self._timed(stage):
+            await self._parts.patience.until_available(dependency, append)
 
     async def _ask_store(self, question: Callable[[Store], _Answer]) -> _Answer:
         loop = asyncio.get_running_loop()
@@ -241,6 +276,9 @@ class Pipeline:
             return loop.run_in_executor(self._parts.store_threads, question, self._parts.store)
 
         return await self._parts.patience.until_available("store", ask)
+
+    def _now_ms(self) -> int:
+        return to_milliseconds(self._parts.now())
 
     @asynccontextmanager
     async def _in_stage(self, stage: str) -> AsyncIterator[None]:
@@ -257,23 +295,3 @@ class Pipeline:
         start = clock()
         yield
         self._parts.metrics.stage_seconds.labels(stage).observe(clock() - start)
-
-
-class _Turns:
-    """Lets the records of one image pass one after another, in the order in which they came."""
-
-    def __init__(self) -> None:
-        self._locks: dict[str, asyncio.Lock] = {}
-        self._holders: Counter[str] = Counter()
-
-    @asynccontextmanager
-    async def turn(self, image_id: str) -> AsyncIterator[None]:
-        lock = self._locks.setdefault(image_id, asyncio.Lock())
-        self._holders[image_id] += 1
-        try:
-            async with lock:
-                yield
-        finally:
-            self._holders[image_id] -= 1
-            if not self._holders[image_id]:
-                del self._holders[image_id], self._locks[image_id]

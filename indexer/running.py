@@ -19,7 +19,7 @@ from indexer.event_log import opening as event_logs
 from indexer.health import HealthServer
 from indexer.patience import Patience
 from indexer.pipeline import Pipeline, PipelineParts
-from indexer.worker import Worker, WorkerParts
+from indexer.workers import Workers, WorkersParts
 from shared.encoding.encoder import Encoder, load_encoder
 from shared.errors import EXIT_BUG, ConfigurationError
 from shared.images.decoder import DecoderPool
@@ -73,7 +73,7 @@ class _WorkerProcess:
         self._metrics.ready.set_function(self._ready)
         self._log = structlog.get_logger()
         self._patience = Patience(settings.retry_seconds_max, asyncio.sleep, random.Random(), self._metrics, self._log)
-        self._worker: Worker | None = None
+        self._workers: Workers | None = None
         self._started = time.monotonic()
         self._stop_requested = asyncio.Event()
 
@@ -108,34 +108,48 @@ class _WorkerProcess:
         metrics.encoder.labels(encoder.encoder_id).set(1)
         async with pictures(settings) as (fetcher, decoder):
             with ExitStack() as stack:
-                threads = [stack.enter_context(ThreadPoolExecutor(count)) for count in (_STORE_THREADS, 1, 1, 1)]
-                store_threads, model_thread, dead_letter_thread, reader_thread = threads
-                dead_letter_log = stack.enter_context(closing(event_logs.open_dead_letter_writer(settings)))
-                reader = stack.enter_context(closing(event_logs.open_reader(settings)))
+                threads = [stack.enter_context(ThreadPoolExecutor(count)) for count in (_STORE_THREADS, 1, 2, 1, 1)]
+                store_threads, model_thread, log_threads, events_thread, retries_thread = threads
+                # Readers first: where credentials are wrong from the start, they say so.
+                events = stack.enter_context(closing(event_logs.open_reader(settings)))
+                retries = stack.enter_context(closing(event_logs.open_retry_reader(settings)))
                 pipeline = Pipeline(
                     PipelineParts(
                         store,
                         fetcher,
                         decoder,
                         encoder,
-                        dead_letter_log,
+                        stack.enter_context(closing(event_logs.open_dead_letter_writer(settings))),
                         self._patience,
                         metrics,
                         now,
                         store_threads,
                         model_thread,
-                        dead_letter_thread,
+                        log_threads,
+                        stack.enter_context(closing(event_logs.open_retry_writer(settings))),
                     ),
                     settings,
                 )
-                self._worker = Worker(
-                    WorkerParts(reader, pipeline, store, self._patience, metrics, now, self._log, reader_thread),
+                self._workers = Workers(
+                    WorkersParts(
+                        events,
+                        events_thread,
+                        retries,
+                        retries_thread,
+                        pipeline,
+                        store,
+                        store_threads,
+                        self._patience,
+                        metrics,
+                        now,
+                        self._log,
+                    ),
                     settings,
                 )
                 self._log.info("started", encoder=encoder.encoder_id, settings=settings.model_dump(mode="json"))
                 if self._stop_requested.is_set():
-                    self._worker.stop()
-                await self._worker.run(until_caught_up=until_caught_up)
+                    self._workers.stop()
+                await self._workers.run(until_caught_up=until_caught_up)
 
     async def _until_stopped(self, waiting: Awaitable[_Result]) -> _Result | None:
         """What `waiting` gives, or None where a signal came first."""
@@ -153,15 +167,15 @@ class _WorkerProcess:
         return HealthServer(settings.metrics_host, settings.metrics_port, self._registry, self._live, self._ready)
 
     def _live(self) -> bool:
-        heartbeat = self._worker.heartbeat if self._worker is not None else 0.0
+        heartbeat = self._workers.heartbeat if self._workers is not None else 0.0
         return time.monotonic() - max(heartbeat, self._started) < _LIVE_SECONDS or self._waiting()
 
     def _waiting(self) -> bool:
         """Whether the loop stands still for a reason: no encoder yet, or a dependency that is away."""
-        return self._worker is None or bool(self._patience.waiting_for)
+        return self._workers is None or bool(self._patience.waiting_for)
 
     def _ready(self) -> bool:
-        return self._worker is not None and self._worker.ready
+        return self._workers is not None and self._workers.ready
 
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -173,5 +187,5 @@ class _WorkerProcess:
             # Asked twice: leave at once. What is in flight is not committed and will be read again.
             os._exit(EXIT_BUG)
         self._stop_requested.set()
-        if self._worker is not None:
-            self._worker.stop()
+        if self._workers is not None:
+            self._workers.stop()

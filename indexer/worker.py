@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 
+from indexer.duty import EVENTS, Duty
 from indexer.event_log import LogReader, Poll, Record
 from indexer.expiry import keep_dropping_expired
 from indexer.offset_tracker import OffsetTracker
@@ -40,21 +41,6 @@ class RecordProcessor(Protocol):
 
     async def run(self) -> None:
         """Whatever has to run beside `process`, until cancelled."""
-
-
-@dataclass(frozen=True, slots=True)
-class Duty:
-    """Which log a worker reads, and what it may hold of the bounds in the settings."""
-
-    log: str
-    """A label of metrics."""
-    dependency: str
-    """What is waited for while the log is away."""
-    share: float
-
-
-EVENTS = Duty("events", "event_log", 1)
-RETRIES = Duty("retries", "retries", 1 / 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +128,14 @@ class Worker:
         yield parts.processor.run()
         yield self._watch_lag()
         if parts.store is not None:
-            months, threads = self._settings.window_months, parts.store_threads
-            yield keep_dropping_expired(parts.store, months, parts.now, threads, parts.patience, parts.log)
+            yield keep_dropping_expired(
+                parts.store,
+                window_months=self._settings.window_months,
+                now=parts.now,
+                threads=parts.store_threads,
+                patience=parts.patience,
+                log=parts.log,
+            )
 
     async def _read(self, until_caught_up: bool) -> None:
         goal = await self._ask_reader(self._parts.reader.end_positions) if until_caught_up else None
@@ -161,6 +153,8 @@ class Worker:
         poll = await self._poll()
         # Lost partitions first: the same poll may bring one of them back as a new assignment.
         self._tracker.lose(poll.lost)
+        # What was committed of them may have come too late, and is to be committed again even at the same position.
+        self._committed = {name: position for name, position in self._committed.items() if name not in poll.lost}
         for record in poll.records:
             self._start(record)
         self._parts.reader.stage(self._tracker.positions())

@@ -1,4 +1,4 @@
-"""The logs that the settings name: the event source by CATALOGUE_EVENTS_URL, and the dead letters beside it."""
+"""The logs that the settings name: the event source by CATALOGUE_EVENTS_URL, beside it the dead letters and retries."""
 
 import re
 from pathlib import Path
@@ -50,6 +50,16 @@ def open_dead_letter_writer(settings: Settings) -> LogWriter:
     return _writer(_dead_letters(settings), settings, let_in=True)
 
 
+def open_retry_reader(settings: Settings) -> LogReader:
+    """The retries, read as a group of their own."""
+    return _reader(_retries(settings), f"{settings.group}.retries", settings)
+
+
+def open_retry_writer(settings: Settings) -> LogWriter:
+    """The retries, to append to."""
+    return _writer(_retries(settings), settings, let_in=True)
+
+
 def _reader(log: JsonLinesLog | KafkaTopic, group: str, settings: Settings) -> LogReader:
     if isinstance(log, JsonLinesLog):
         return JsonLinesReader(log, group, structlog.get_logger())
@@ -84,15 +94,24 @@ def _events(settings: Settings) -> JsonLinesLog | KafkaTopic:
 
 
 def _dead_letters(settings: Settings) -> JsonLinesLog | KafkaTopic:
+    return _beside_the_events("dead-letters", settings)
+
+
+def _retries(settings: Settings) -> JsonLinesLog | KafkaTopic:
+    return _beside_the_events("retries", settings)
+
+
+def _beside_the_events(name: str, settings: Settings) -> JsonLinesLog | KafkaTopic:
+    """A log of whole records that the worker itself writes."""
     url = _split(settings)
     if url.scheme == "kafka":
-        # A dead letter stays until a person deletes it.
+        # A dead letter stays until a person deletes it, and no retry may go unread.
         configs = {"retention.ms": "-1"}
-        return KafkaTopic(_servers(url), f"{_topic(url)}.dead-letters", settings.dead_letter_bytes_max, configs)
+        return KafkaTopic(_servers(url), f"{_topic(url)}.{name}", settings.dead_letter_bytes_max, configs)
     path = _path(url)
     # In an envelope three bytes take four, and headers come on top.
     line_bytes_max = (settings.dead_letter_bytes_max + MEBIBYTE) * 4 // 3 + MEBIBYTE
-    return JsonLinesLog(path.with_name(f"{path.stem}.dead-letters{path.suffix}"), EnvelopeLines(), line_bytes_max)
+    return JsonLinesLog(path.with_name(f"{path.stem}.{name}{path.suffix}"), EnvelopeLines(), line_bytes_max)
 
 
 def _split(settings: Settings) -> SplitResult:
