@@ -32,7 +32,10 @@ class Wire:
     def delay(self) -> float:
         """Seconds until a request or a reply arrives."""
         dice = self.agenda.dice
-        return dice.uniform(0.5, 3) if self.strikes(self.rates.slow) else dice.random() * 0.01
+        if self.strikes(self.rates.slow):
+            return dice.uniform(0.5, 3)
+        # Mostly at once, and now and then later than what was asked afterwards.
+        return dice.random() * (0.005 if dice.random() < 0.8 else 0.15)
 
 
 @dataclass(eq=False)

@@ -13,8 +13,8 @@ from shared.settings import Settings
 
 WINDOW_MONTHS = 3
 SKEW_SECONDS_MAX = 600
-FAULTY_SECONDS = 8.0
-SESSION_SECONDS = 3.0
+FAULTY_SECONDS = 6.0
+SESSION_SECONDS = 2.0
 # Poison is a record that ends in the dead letters: what is wrong with it is seen at once, or only with the picture.
 MISSING, BROKEN = "sim:missing", "sim:broken"
 _JUNK = (b"{", b"[]", b"\xff", b'{"image_id": "a", "event_time": "yesterday"}')
@@ -118,14 +118,15 @@ _ZERO = timedelta(0)
 def draw(seed: int, records_max: int | None = None) -> Scenario:
     """The scenario of a seed; with `records_max` of its first records only, which may show the same fault in less."""
     dice = random.Random(seed)
-    workers = dice.choice([1, 2, 2, 2])
-    calendar = _calendar(dice)
+    duel = dice.random() < 0.35
+    workers = 2 if duel else dice.choice([1, 2, 2])
     scenario = Scenario(
         seed=seed,
-        start=dice.choice(_STARTS),
-        calendar=calendar,
-        skews=[_skew(dice) for _ in range(workers + 1)],
-        partitions=dice.randint(1, 3),
+        start=dice.choice(_STARTS[:-1] if duel else _STARTS),
+        calendar=[] if duel else _calendar(dice),
+        # In a duel the workers' clocks are in different months.
+        skews=[*_opposite(dice), _skew(dice)] if duel else [_skew(dice) for _ in range(workers + 1)],
+        partitions=2 if duel else dice.randint(1, 3),
         settings=_settings(dice),
         productions=(),
         strikes=[_strike(dice, workers) for _ in range(dice.choice([0, 1, 2, 4, 6]))],
@@ -133,7 +134,7 @@ def draw(seed: int, records_max: int | None = None) -> Scenario:
         log=_rates(dice),
         dice=dice,
     )
-    productions = _productions(dice, scenario)
+    productions = _productions(dice, scenario, duel=duel)
     return _with(scenario, productions=productions[:records_max])
 
 
@@ -152,6 +153,11 @@ def _calendar(dice: random.Random) -> list[tuple[float, timedelta]]:
 
 def _skew(dice: random.Random) -> timedelta:
     return timedelta(seconds=dice.choice([0, 0, dice.uniform(-SKEW_SECONDS_MAX, SKEW_SECONDS_MAX), dice.uniform(-5, 5)]))
+
+
+def _opposite(dice: random.Random) -> list[timedelta]:
+    ahead = timedelta(seconds=dice.choice([1, 5, 60, SKEW_SECONDS_MAX]))
+    return dice.sample([ahead, -ahead], 2)
 
 
 _SETTINGS: dict[tuple[int, int, int, bool], Settings] = {}
@@ -189,18 +195,20 @@ def _rates(dice: random.Random) -> Rates:
 
 
 def _strike(dice: random.Random, workers: int) -> Strike:
-    what = dice.choice(["kill", "kill", "stop", "evict", "rebalance", "terminate", "clock", "store away", "log away"])
+    what = dice.choice(["kill", "kill at a put", "kill at a put", "stop", "evict", "rebalance", "terminate", "clock", "store away", "log away"])
     # A process that is stopped for longer than the session comes back as a zombie.
     duration = dice.uniform(0.2, 2 * SESSION_SECONDS)
     return Strike(dice.uniform(0.2, FAULTY_SECONDS), what, dice.randrange(workers), duration)
 
 
-def _productions(dice: random.Random, scenario: Scenario) -> list[Production]:
-    images = [f"image-{number}" for number in range(dice.randint(1, 5))]
+def _productions(dice: random.Random, scenario: Scenario, *, duel: bool) -> list[Production]:
+    """In a duel few images are in every partition, so that two workers meet at each of them."""
+    images = [f"image-{number}" for number in range(dice.randint(1, 2 if duel else 5))]
     explicit = {image: dice.random() < 0.7 for image in images}
-    keyed = dice.random() < 0.7
+    keyed = not duel and dice.random() < 0.7
     total = dice.choice([4, 10, 20, 30])
-    seconds = sorted(dice.uniform(0, FAULTY_SECONDS * 0.9) for _ in range(total))
+    moments = [dice.uniform(0, FAULTY_SECONDS * 0.9) for _ in range(3 if duel else total)]
+    seconds = sorted(dice.choice(moments) for _ in range(total))
     drawn = [_happening(dice, scenario, dice.choice(images), explicit, at) for at in seconds]
     happenings = _versioned(dice, drawn, in_order_of_time=bool(scenario.calendar))
     productions = []
@@ -208,7 +216,8 @@ def _productions(dice: random.Random, scenario: Scenario) -> list[Production]:
         copies = dice.choice([1, 1, 1, 2, 3])
         for _ in range(copies):
             partition = (hash_of(happening.image_id) if keyed else dice.randrange(99)) % scenario.partitions
-            productions.append(Production(at + dice.choice([0, dice.uniform(0, 2)]), partition, happening, _record(happening)))
+            again = at + dice.choice([0, 0, dice.uniform(0, 2)])
+            productions.append(Production(again, partition, happening, _record(happening)))
     for _ in range(dice.choice([0, 0, 1, 2])):
         partition = dice.randrange(scenario.partitions)
         junk = NewRecord(None, dice.choice(_JUNK), timestamp_ms=to_milliseconds(scenario.start))

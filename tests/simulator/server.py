@@ -53,6 +53,8 @@ class SimulatedIndices:
         self._wire = wire
         self.sent: list[deque[Put]] = []
         """What bulk requests under way still have to store; it may be stored though the machine dies."""
+        self.doom: Callable[[], None] | None = None
+        """Called once something was stored, to let the machine die right then."""
 
     def live(self) -> Sequence[str]:
         self._ask()
@@ -126,9 +128,16 @@ class SimulatedIndices:
                 refused.append(put)
             else:
                 outcomes[places[id(put)]] = self._server.put(put)
+                self._meet_doom()
         # By identity, as two empty requests are equal.
         self.sent = [one for one in self.sent if one is not request]
         return refused
+
+    def _meet_doom(self) -> None:
+        if self.doom is not None:
+            self._machine.agenda.after(0, self.doom)
+            self.doom = None
+            self._machine.pause(0.001)
 
     def _ask(self) -> None:
         self._machine.pause(self._wire.delay())

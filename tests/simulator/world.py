@@ -156,7 +156,7 @@ class World:
 
     def _ended(self, process: WorkerProcess, error: BaseException | None) -> None:
         self._say(f"{process.name} has ended: {error!r}")
-        self._checks.died(process.name, self._broker.committed)
+        self._checks.died(process.name)
         process.in_flight.clear()
         if error is not None:
             self._checks.violations.append(f"{process.name} ended with {error!r}")
@@ -193,6 +193,8 @@ class World:
             return
         elif strike.what == "kill":
             self._kill(process, strike.duration)
+        elif strike.what == "kill at a put":
+            process.indices.doom = lambda: self._kill(process, strike.duration)
         elif strike.what == "stop":
             self._stop(process, strike.duration)
         elif strike.what == "evict":
@@ -207,13 +209,13 @@ class World:
             process.skew = self._skews[slot] = skew
 
     def _kill(self, process: WorkerProcess, duration: float) -> None:
-        if self._has_zombie_work(process):
+        if self._healed or process not in self._slots or self._has_zombie_work(process):
             # What a dead zombie leaves behind nobody reads again: see `RELIABILITY.md` and `indexer verify`.
             return
         process.machine.alive = False
         slot, member = self._slots.index(process), process.reader.member
         self._slots[slot] = None
-        self._checks.died(process.name, self._broker.committed)
+        self._checks.died(process.name)
         for request in process.indices.sent:
             if self._dice.random() < 0.5:
                 # It was sent already: the server goes on with it.
