@@ -3,18 +3,19 @@
 import asyncio
 import random
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Self
-from weakref import WeakValueDictionary
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from shared.errors import RejectedError, RejectionReason
+from shared.images.hosts import HostBreaker, Hosts, LeftAloneError, UnavailableError
 from shared.images.url_rules import UrlRules, forbidden
 from shared.settings import Settings
 
@@ -51,6 +52,8 @@ class FetchLimits:
     concurrency: int
     concurrency_per_host: int
     tries: int
+    host_failures_max: int = 5
+    host_pause_seconds: float = 30.0
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -65,6 +68,8 @@ class FetchLimits:
             concurrency=settings.fetch_concurrency,
             concurrency_per_host=settings.fetch_concurrency_per_host,
             tries=settings.fetch_tries,
+            host_failures_max=settings.fetch_host_failures_max,
+            host_pause_seconds=settings.fetch_host_pause_seconds,
         )
 
 
@@ -81,10 +86,14 @@ class Fetcher:
         lookup: Lookup | None = None,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         dice: random.Random | None = None,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self._limits = limits
         self._rules = UrlRules.of(limits.allowed_hosts, limits.public_hosts)
-        self._slots = _Slots(limits.concurrency, limits.concurrency_per_host)
+        breaker = HostBreaker(
+            limits.host_failures_max, limits.host_pause_seconds, clock or asyncio.get_running_loop().time
+        )
+        self._hosts = Hosts(limits.concurrency, limits.concurrency_per_host, breaker)
         self._sleep = sleep
         self._dice = dice or random.Random()
         self._system_lookup = SystemLookup()
@@ -120,7 +129,8 @@ class Fetcher:
         """The bytes behind a URL, with retries.
 
         RejectedError: URL_FORBIDDEN, IMAGE_NOT_FOUND, IMAGE_TOO_LARGE, or IMAGE_UNAVAILABLE, which is retriable where
-        the host may answer later; the tries are used up by then.
+        the host may answer later; the tries are used up by then, or the host is left alone for a while, or it asks for
+        a longer pause than a fetch may take.
         """
         target = self._rules.check(url)
         tried = 0
@@ -128,8 +138,11 @@ class Fetcher:
             tried += 1
             try:
                 return await self._try(target)
-            except _UnavailableError as error:
-                pause = error.retry_after_seconds or self._pause(tried)
+            except LeftAloneError:
+                raise
+            except UnavailableError as error:
+                # 0, or a date that has passed, asks for no pause of its own.
+                pause = max(error.retry_after_seconds or 0, 0) or self._pause(tried)
                 if not error.retriable or tried >= self._limits.tries or pause > self._limits.seconds:
                     raise
             await self._sleep(pause)
@@ -142,7 +155,7 @@ class Fetcher:
         loop = asyncio.get_running_loop()
         left = self._limits.seconds
         for _ in range(self._limits.redirects_max + 1):
-            async with self._slots.of(url.host or ""):
+            async with self._hosts.asking(url):
                 began = loop.time()
                 with _translated():
                     async with asyncio.timeout(left):
@@ -151,7 +164,7 @@ class Fetcher:
             if isinstance(answer, bytes):
                 return answer
             url = answer
-        raise _UnavailableError("the host redirects more often than CATALOGUE_FETCH_REDIRECTS_MAX allows")
+        raise UnavailableError("the host redirects more often than CATALOGUE_FETCH_REDIRECTS_MAX allows")
 
     async def _request(self, url: URL) -> bytes | URL:
         """The body, or where it is instead."""
@@ -164,7 +177,7 @@ class Fetcher:
 
     async def _body(self, response: aiohttp.ClientResponse) -> bytes:
         if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-            raise _UnavailableError("the host sends a compressed body, unasked")
+            raise UnavailableError("the host sends a compressed body, unasked")
         if (response.content_length or 0) > self._limits.bytes_max:
             raise too_large()
         body = bytearray()
@@ -224,32 +237,6 @@ class _CheckingResolver(AbstractResolver):
         pass
 
 
-class _Slots:
-    """At most `total` requests at once, and `per_host` to one host. Who waits for a host takes no slot from others."""
-
-    def __init__(self, total: int, per_host: int) -> None:
-        self._total = asyncio.Semaphore(total)
-        self._per_host = per_host
-        # An entry lives as long as a request waits for it or holds it.
-        self._hosts: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
-
-    @asynccontextmanager
-    async def of(self, host: str) -> AsyncIterator[None]:
-        slots = self._hosts.get(host)
-        if slots is None:
-            slots = self._hosts[host] = asyncio.Semaphore(self._per_host)
-        async with slots, self._total:
-            yield
-
-
-class _UnavailableError(RejectedError):
-    """The host does not give the picture; `retry_after_seconds` where it said when it will."""
-
-    def __init__(self, detail: str, *, retriable: bool = False, retry_after_seconds: float | None = None) -> None:
-        super().__init__(RejectionReason.IMAGE_UNAVAILABLE, detail, retriable=retriable)
-        self.retry_after_seconds = retry_after_seconds
-
-
 def too_large() -> RejectedError:
     """The rejection of a picture of too many bytes."""
     return RejectedError(RejectionReason.IMAGE_TOO_LARGE, "more bytes than CATALOGUE_FETCH_BYTES_MAX allows")
@@ -261,16 +248,22 @@ def _check_status(response: aiohttp.ClientResponse) -> None:
         return
     if status in _GONE:
         raise RejectedError(RejectionReason.IMAGE_NOT_FOUND, f"the host answers {status}")
-    raise _UnavailableError(
+    raise UnavailableError(
         f"the host answers {status}",
         retriable=status in _TRANSIENT or status >= 500,
-        retry_after_seconds=_seconds(response.headers.get("Retry-After", "")),
+        retry_after_seconds=_retry_after_seconds(response.headers),
     )
 
 
-def _seconds(retry_after: str) -> float | None:
-    # The other form, a date, would need the host's clock to agree with ours.
-    return float(retry_after) if retry_after.isascii() and retry_after.isdigit() else None
+def _retry_after_seconds(headers: Mapping[str, str]) -> float | None:
+    """How long the host asks to wait, as seconds or as a date, which is compared with the host's own clock."""
+    retry_after = headers.get("Retry-After", "")
+    if retry_after.isascii() and retry_after.isdigit():
+        return float(retry_after)
+    try:
+        return (parsedate_to_datetime(retry_after) - parsedate_to_datetime(headers.get("Date", ""))).total_seconds()
+    except (ValueError, TypeError, OverflowError):
+        return None
 
 
 @contextmanager
@@ -281,12 +274,12 @@ def _translated() -> Iterator[None]:
     except aiohttp.InvalidURL as error:
         raise forbidden("the URL is malformed") from error
     except TimeoutError as error:
-        raise _UnavailableError("the host takes too long", retriable=True) from error
+        raise UnavailableError("the host takes too long", retriable=True) from error
     except aiohttp.ClientConnectorDNSError as error:
-        raise _UnavailableError("the host's name does not resolve", retriable=True) from error
+        raise UnavailableError("the host's name does not resolve", retriable=True) from error
     except (aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch) as error:
-        raise _UnavailableError("no trusted TLS connection to the host") from error
+        raise UnavailableError("no trusted TLS connection to the host") from error
     except aiohttp.ClientResponseError as error:
-        raise _UnavailableError("the host's answer is not proper HTTP") from error
+        raise UnavailableError("the host's answer is not proper HTTP") from error
     except (aiohttp.ClientError, OSError) as error:
-        raise _UnavailableError("the connection to the host fails or breaks off", retriable=True) from error
+        raise UnavailableError("the connection to the host fails or breaks off", retriable=True) from error

@@ -134,12 +134,31 @@ def test_the_host_says_when_to_try_again(host: ImageHost) -> None:
     assert pauses.seconds == [7]
 
 
-@pytest.mark.parametrize("later", ["3600", "9" * 400])
+@pytest.mark.parametrize(
+    ("date", "pause"),
+    [
+        ({"Date": "Sat, 21 Nov 2026 12:00:00 GMT"}, 7),
+        # What the host's own clock has passed, or can't be told for want of it, leaves the usual pause.
+        ({"Date": "Sat, 21 Nov 2026 13:00:00 GMT"}, None),
+        ({}, None),
+        ({"Date": "yesterday"}, None),
+    ],
+)
+def test_the_host_says_the_time_at_which_to_try_again(
+    host: ImageHost, date: dict[str, str], pause: float | None
+) -> None:
+    pauses = Pauses()
+    headers = {"Retry-After": "Sat, 21 Nov 2026 12:00:07 GMT"} | date
+    refused(host.serve("/", status=503, headers=headers), replace(LIMITS, tries=2), pauses=pauses)
+    (seconds,) = pauses.seconds
+    assert seconds == pause if pause else 0.5 <= seconds <= 1
+
+
+@pytest.mark.parametrize("later", ["3600", "9" * 400, "Sat, 21 Nov 2099 12:00:00 GMT"])
 def test_a_host_that_wants_a_longer_pause_than_a_fetch_may_take_is_given_up_on(host: ImageHost, later: str) -> None:
     pauses = Pauses()
-    error = refused(
-        host.serve("/", status=429, headers={"Retry-After": later}), replace(LIMITS, tries=5), pauses=pauses
-    )
+    headers = {"Retry-After": later, "Date": "Sat, 21 Nov 2026 12:00:00 GMT"}
+    error = refused(host.serve("/", status=429, headers=headers), replace(LIMITS, tries=5), pauses=pauses)
     assert error.retriable
     assert (len(host.requests), pauses.seconds) == (1, [])
 
@@ -385,6 +404,29 @@ def test_waiting_for_a_free_place_does_not_count_against_the_host(host: ImageHos
             return await asyncio.gather(*(fetcher.fetch(url) for _ in range(15)))
 
     assert asyncio.run(all_at_once()) == [b"ok"] * 15
+
+
+def test_a_host_that_fails_again_and_again_is_left_alone_by_all_fetches_until_it_answers(host: ImageHost) -> None:
+    down, there = host.serve("/down", status=503), host.serve("/there", PICTURE)
+    seconds = [0.0]
+
+    async def many() -> None:
+        limits = replace(LIMITS, tries=2, host_failures_max=3, host_pause_seconds=30)
+        async with Fetcher(
+            limits, lookup=Lookup(), sleep=Pauses(), dice=random.Random(1), clock=lambda: seconds[0]
+        ) as fetcher:
+            for _ in range(5):
+                with pytest.raises(RejectedError) as caught:
+                    await fetcher.fetch(down)
+                assert (caught.value.reason, caught.value.retriable) == (RejectionReason.IMAGE_UNAVAILABLE, True)
+            assert len(host.requests) == 3
+            with pytest.raises(RejectedError):
+                await fetcher.fetch(there)
+            seconds[0] += 30
+            assert await fetcher.fetch(there) == PICTURE
+            assert await fetcher.fetch(there) == PICTURE
+
+    asyncio.run(many())
 
 
 def test_limits_are_the_settings() -> None:
