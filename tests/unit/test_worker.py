@@ -5,7 +5,7 @@ import random
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import pytest
@@ -64,7 +64,7 @@ class Rig:
 
 @asynccontextmanager
 async def rig(**changed: object) -> AsyncIterator[Rig]:
-    settings = Settings(_env_file=None, commit_interval_seconds=0, **changed)  # type: ignore[arg-type]
+    settings = Settings(_env_file=None, **{"commit_interval_seconds": 0, **changed})  # type: ignore[arg-type]
     registry = CollectorRegistry()
     metrics = IndexerMetrics(registry)
     reader, processor = FakeReader(), HeldProcessor()
@@ -105,6 +105,20 @@ async def test_no_commit_passes_a_record_that_is_not_done() -> None:
         assert r.reader.staged == {"p-0": 1}
         r.processor.let_go(b"b")
         await until(lambda: r.reader.committed == {"p-0": 3})
+        r.worker.stop()
+        await asyncio.wait_for(running, 5)
+
+
+async def test_a_partition_that_comes_back_is_committed_again_at_the_same_position() -> None:
+    """A commit that came too late for the old assignment may have been dropped."""
+    async with rig(commit_interval_seconds=0.3) as r:
+        record = r.reader.put(b"a")
+        running = asyncio.create_task(r.worker.run())
+        await until(lambda: r.reader.committed == {"p-0": 1})
+        r.reader.lose("p-0")
+        r.reader.committed.clear()
+        r.reader.records.append(replace(record))
+        await until(lambda: r.reader.committed == {"p-0": 1})
         r.worker.stop()
         await asyncio.wait_for(running, 5)
 
