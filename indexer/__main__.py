@@ -5,27 +5,26 @@ import asyncio
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
-from typing import TextIO
 
 import structlog
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
-from rich.text import Text
 
 from indexer import dead_letters, produce
 from indexer.event_log import opening as event_logs
 from indexer.fitting import SamplerParts, draw_sample
 from indexer.running import now, pictures, run_worker
+from indexer.terminal import cell, print_line, progress
+from indexer.verification import verify
 from shared.command_line import Subcommands, add_command, new_parser, positive, run, settings_from
 from shared.encoding.encoder import Encoder, fit_encoder
 from shared.encoding.opening import open_embedder
-from shared.errors import EXIT_OK, ConfigurationError, RejectionReason
+from shared.errors import EXIT_BAD_INPUT, EXIT_OK, ConfigurationError, RejectionReason
 from shared.logs import configure_logs
 from shared.rolling_window import from_milliseconds
 from shared.settings import Settings
@@ -39,6 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     _add_fit(subcommands)
     _add_run(subcommands)
     _add_dead_letters(subcommands)
+    _add_verify(subcommands)
     return run(parser, arguments)
 
 
@@ -71,13 +71,13 @@ def _produce(arguments: argparse.Namespace) -> int:
     configure_logs(settings.log_format, settings.log_level)
     source = _event_source(arguments, settings)
     for note in source.notes:
-        _print(note, file=sys.stderr)
-    with closing(event_logs.open_writer(settings)) as writer, _progress("appending", source.total) as advance:
+        print_line(note, file=sys.stderr)
+    with closing(event_logs.open_writer(settings)) as writer, progress("appending", source.total) as advance:
         produced = produce.produce(source.events, writer, advance)
     if arguments.json:
-        _print(json.dumps({"events": produced.events, "bytes": produced.bytes}))
+        print_line(json.dumps({"events": produced.events, "bytes": produced.bytes}))
     else:
-        _print(f"{produced.events} events ({produced.bytes / 1e6:.1f} MB) appended to {settings.events_url}")
+        print_line(f"{produced.events} events ({produced.bytes / 1e6:.1f} MB) appended to {settings.events_url}")
     return EXIT_OK
 
 
@@ -120,9 +120,9 @@ def _fit(arguments: argparse.Namespace) -> int:
         store.activate_encoder(encoder.to_stored())
     summary = {"encoder": encoder.encoder_id, "bits": encoder.bits, "pictures": pictures}
     if arguments.json:
-        _print(json.dumps(summary))
+        print_line(json.dumps(summary))
     else:
-        _print(f"Encoder {encoder.encoder_id} ({encoder.bits} bits) fitted on {pictures} pictures and made active.")
+        print_line(f"Encoder {encoder.encoder_id} ({encoder.bits} bits) fitted on {pictures} pictures and made active.")
     return EXIT_OK
 
 
@@ -133,7 +133,7 @@ async def _fitted(settings: Settings, size: int) -> tuple[Encoder, int]:
             closing(event_logs.open_scanner(settings)) as scanner,
             ThreadPoolExecutor(1) as scan_thread,
             ThreadPoolExecutor(1) as model_thread,
-            _progress("embedding", None) as advance,
+            progress("embedding", None) as advance,
         ):
             embedder = open_embedder(settings)
             parts = SamplerParts(
@@ -203,7 +203,7 @@ def _list_dead_letters(arguments: argparse.Namespace) -> int:
         if (arguments.all or not letter.replayed) and arguments.reason in {None, letter.reason}
     ]
     if arguments.json:
-        _print(json.dumps({"dead_letters": [asdict(letter) for letter in shown]}))
+        print_line(json.dumps({"dead_letters": [asdict(letter) for letter in shown]}))
     else:
         _show_dead_letters(shown)
     return EXIT_OK
@@ -211,18 +211,17 @@ def _list_dead_letters(arguments: argparse.Namespace) -> int:
 
 def _show_dead_letters(letters: Sequence[dead_letters.DeadLetterSummary]) -> None:
     if not letters:
-        _print("No dead letters.")
+        print_line("No dead letters.")
         return
     table = Table("when", "image id", "reason", "detail", "position", "bytes")
     for letter in letters:
         when = from_milliseconds(letter.dead_lettered_at_ms).isoformat(timespec="seconds")
         position = f"{letter.source_partition} {letter.source_offset}"
         cells = (when, letter.image_id or "?", letter.reason, letter.detail, position, str(letter.size_bytes))
-        # Ids and details are other people's text: no markup, no control characters.
-        table.add_row(*(Text("".join(sign if sign.isprintable() else "\ufffd" for sign in cell)) for cell in cells))
+        table.add_row(*map(cell, cells))
     Console().print(table)
     for reason, count in Counter(letter.reason for letter in letters).most_common():
-        _print(f"{count:>7}  {reason}")
+        print_line(f"{count:>7}  {reason}")
 
 
 def _replay_dead_letters(arguments: argparse.Namespace) -> int:
@@ -236,27 +235,62 @@ def _replay_dead_letters(arguments: argparse.Namespace) -> int:
     ):
         counts = dead_letters.replay(reader, events, letters, reason=reason)
     if arguments.json:
-        _print(json.dumps(asdict(counts)))
+        print_line(json.dumps(asdict(counts)))
     else:
-        _print(f"{counts.replayed} records sent again, {counts.kept} kept, {counts.unreadable} are no dead letters.")
+        print_line(
+            f"{counts.replayed} records sent again, {counts.kept} kept, {counts.unreadable} are no dead letters."
+        )
     return EXIT_OK
 
 
-# What the commands share ----------------------------------------------------------------------------------------------
+# verify ---------------------------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def _progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """A progress bar on a terminal's standard error; gives the function that advances it."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        bar = progress.add_task(what, total=total)
-        yield lambda count: progress.advance(bar, count)
+def _add_verify(subcommands: Subcommands) -> None:
+    command = add_command(
+        subcommands,
+        "verify",
+        _verify,
+        "Compare the store with the event source, and repair what differs. Workers may go on meanwhile.",
+        "faults:\n"
+        "  doubled          an older live copy lies beside the image's highest version; repaired in the store\n"
+        "  stale            the store has a lower version than the source; its event is sent again\n"
+        "  missing          the source has a visible image that the store lacks; its event is sent again\n"
+        "  foreign_encoder  a visible image has no code of the active encoder; told, not repaired\n"
+        "  expired          a month that can hold nothing visible is still there; dropped\n\n"
+        "Only events before the group's committed positions must be in the store; dead letters need not.\n"
+        "What is sent again is indexed by a running worker, and counts as repaired.\n"
+        "Ends with exit code 4 where faults are left.\n\n"
+        "examples:\n"
+        "  indexer verify\n"
+        "  indexer verify --repair\n"
+        "  indexer verify --against store       reads no event source: doubled, foreign_encoder and expired only\n"
+        "  indexer verify --metrics-file /var/lib/node_exporter/catalogue.prom",
+    )
+    command.add_argument("--against", choices=["source", "store"], default="source", help="default: %(default)s")
+    command.add_argument("--repair", action="store_true", help="repair what can be")
+    command.add_argument("--metrics-file", type=Path, metavar="PATH", help="write metrics for the node exporter")
+    command.add_argument("--json", action="store_true", help="print JSON")
 
 
-def _print(text: str, file: TextIO | None = None) -> None:
-    print(text, file=file)
+def _verify(arguments: argparse.Namespace) -> int:
+    settings = settings_from(arguments)
+    configure_logs(settings.log_format, settings.log_level)
+    report = verify(
+        settings,
+        against_source=arguments.against == "source",
+        repair=arguments.repair,
+        now=now,
+        stages=lambda what: progress(what, None),
+    )
+    if arguments.metrics_file is not None:
+        report.write_metrics(arguments.metrics_file, now())
+    if arguments.json:
+        print_line(report.to_json())
+    else:
+        Console().print(report.table())
+        print_line(report.summary())
+    return EXIT_BAD_INPUT if report.left else EXIT_OK
 
 
 if __name__ == "__main__":

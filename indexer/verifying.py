@@ -1,6 +1,6 @@
 """What is wrong with an image in the store, decided from its copies, the source's events, and the clock. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -31,10 +31,9 @@ class Fault(StrEnum):
 class Obstacle(StrEnum):
     """Why a fault can't be repaired from here."""
 
-    SAME_VERSION = "the same version is there, without a code"
-    """A worker takes the event sent again for a repeat."""
+    SAME_VERSION = "the same version is there, so a worker would take the event for a repeat"
     NOT_IN_SOURCE = "the source does not hold the event any more"
-    STILL_THERE = "still there after the repair"
+    STILL_THERE = "it is there again after the repair"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,26 +64,22 @@ class Rules:
         return is_droppable(month, self.now - _DROPPING_TAKES_AT_MOST, self.window_months)
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One fault of an image; with an obstacle it can't be repaired."""
-
-    fault: Fault
-    obstacle: Obstacle | None = None
+Findings = Mapping[Fault, Obstacle | None]
+"""The faults of one image, each with what stands in the way of its repair."""
 
 
-def findings_of(copies: Sequence[StoredCopy], expected: Expected | None, rules: Rules) -> list[Finding]:
+def findings_of(copies: Sequence[StoredCopy], expected: Expected | None, rules: Rules) -> Findings:
     """What is wrong with one image. `copies` are all of it in months that are not over; `expected` None: no event of it
-    is known."""
+    has to be there."""
     # As the stores choose: the highest version, of equal ones one that is no marker of a move, of these the newest.
     winner = max(copies, key=lambda one: (one.version, one.kind is not Kind.MOVED, one.month), default=None)
-    found = []
+    found: dict[Fault, Obstacle | None] = {}
     if any(one.live and one is not winner for one in copies):
-        found.append(Finding(Fault.DOUBLED))
+        found[Fault.DOUBLED] = None
     if winner is not None and winner.live and _lacks_code(winner, rules):
-        found.append(Finding(Fault.FOREIGN_ENCODER, Obstacle.SAME_VERSION))
+        found[Fault.FOREIGN_ENCODER] = Obstacle.SAME_VERSION
     if expected is not None:
-        found += _against_the_source(winner, expected, rules)
+        found |= _against_the_source(winner, expected, rules)
     return found
 
 
@@ -93,15 +88,15 @@ def _lacks_code(copy: StoredCopy, rules: Rules) -> bool:
     return visible and rules.encoder_id is not None and rules.encoder_id not in copy.encoder_ids
 
 
-def _against_the_source(winner: StoredCopy | None, expected: Expected, rules: Rules) -> list[Finding]:
+def _against_the_source(winner: StoredCopy | None, expected: Expected, rules: Rules) -> Findings:
     # A worker's clock may have been ahead: to it the event was outside.
     inside = is_inside(expected.event_time_ms, rules.now + CLOCK_SKEW_MAX, rules.window_months)
     visible = inside and not expected.deleted
     if winner is None:
         # A marker, and what was outside the window, may have gone with its month.
-        return [Finding(Fault.MISSING)] if visible else []
+        return {Fault.MISSING: None} if visible else {}
     if winner.version < expected.version:
-        return [Finding(Fault.STALE)]
+        return {Fault.STALE: None}
     if visible and winner.version == expected.version and winner.kind in (Kind.MOVED, Kind.EXPIRED):
-        return [Finding(Fault.MISSING, Obstacle.SAME_VERSION)]
-    return []
+        return {Fault.MISSING: Obstacle.SAME_VERSION}
+    return {}

@@ -104,6 +104,26 @@ class IndexerMetrics:
         )
 
 
+class VerifyMetrics:
+    """What `indexer verify` says of its run, in a file for the node exporter's textfile collector."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.faults = Gauge(
+            "catalogue_verify_faults",
+            "Faults that the last run found, by fault: doubled, stale, missing, foreign_encoder, expired. Not 0: run "
+            "`indexer verify --repair`, and keep what it printed.",
+            ["fault"],
+            registry=registry,
+        )
+        self.repaired = Gauge(
+            "catalogue_verify_repaired", "Of these, the faults that the run repaired.", ["fault"], registry=registry
+        )
+        self.images = Gauge("catalogue_verify_images", "Images that the last run looked at.", registry=registry)
+        self.ended = Gauge(
+            "catalogue_verify_end_timestamp_seconds", "When the last run ended, since the epoch.", registry=registry
+        )
+
+
 class SearcherMetrics:
     """What a searcher says of itself."""
 

@@ -55,6 +55,11 @@ def open_retry_reader(settings: Settings) -> LogReader:
     return _reader(_retries(settings), f"{settings.group}.retries", settings)
 
 
+def open_retry_scanner(settings: Settings) -> LogScanner:
+    """The retries, from the first one."""
+    return _scanner(_retries(settings), settings)
+
+
 def open_retry_writer(settings: Settings) -> LogWriter:
     """The retries, to append to."""
     return _writer(_retries(settings), settings, let_in=True)

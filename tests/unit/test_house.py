@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from shared.metrics import IndexerMetrics, SearcherMetrics
+from shared.metrics import IndexerMetrics, SearcherMetrics, VerifyMetrics
 from shared.settings import Settings, settings_table
 
 ROOT = Path(__file__).parents[2]
@@ -98,9 +98,10 @@ def test_alerts_and_the_runbook_name_only_metrics_that_exist() -> None:
     registry = CollectorRegistry()
     IndexerMetrics(registry)
     SearcherMetrics(registry)
+    VerifyMetrics(registry)
     known = {family.name for family in registry.collect()}
     for name in ("deploy/alerts.yml", "deploy/README.md", "README.md"):
-        for metric in re.findall(r"\bcatalogue_(?:indexer|searcher)_[a-z_]+", (ROOT / name).read_text()):
+        for metric in re.findall(r"\bcatalogue_(?:indexer|searcher|verify)_[a-z_]+", (ROOT / name).read_text()):
             assert re.sub(r"_(total|bucket|sum|count|created)$", "", metric) in known, f"{name}: {metric}"
 
 
@@ -108,5 +109,6 @@ def test_the_readme_tells_every_metric() -> None:
     registry = CollectorRegistry()
     IndexerMetrics(registry)
     SearcherMetrics(registry)
+    VerifyMetrics(registry)
     readme = (ROOT / "README.md").read_text()
     assert [family.name for family in registry.collect() if family.name not in readme] == []
