@@ -242,7 +242,9 @@ class Pipeline:
         async with self._timed("embed"):
             loop = asyncio.get_running_loop()
             codes, finite = await loop.run_in_executor(self._parts.model_thread, self._parts.encoder.encode, pixels)
-        not_finite = RejectedError(RejectionReason.EMBEDDING_NOT_FINITE, "the network gave NaN or infinity")
+        not_finite = RejectedError(
+            RejectionReason.EMBEDDING_NOT_FINITE, "the network gave NaN or infinity, or ran out of memory"
+        )
         return [code.tobytes() if ok else not_finite for code, ok in zip(codes, finite, strict=True)]
 
     async def _write(self, documents: Sequence[Document]) -> Sequence[WriteOutcome | Exception]:

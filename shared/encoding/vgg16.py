@@ -8,7 +8,8 @@ class scores. A row's bits must not depend on the batch, so every layer sees one
   are most of the memory traffic, wait for a batch, padded with zeros. Both run on oneDNN with the weights packed once
   in its own layout and each ReLU fused into the layer before it: 1.1 times as fast as the plain modules, with the same
   bits. The operators are those that PyTorch's own compiler emits; this way no compiler is needed.
-- On CUDA everything takes the whole padded batch, channels last.
+- On CUDA everything takes the whole padded batch, channels last. Where the device's memory is too short for it, because
+  others use it too, that batch is cut in halves, whose last bits may differ; better so than not at all.
 """
 
 import hashlib
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import structlog
 import torch
 import torchvision
 from numpy.typing import NDArray
@@ -61,7 +63,7 @@ def open_vgg16(layer: str, settings: Settings, stored: EmbedderSpec | None) -> "
 
 
 @dataclass(frozen=True, slots=True)
-class _Stages:
+class Stages:
     """The network in two parts: pictures (n, 3, 224, 224) to (n, 25088), and these to (batch, dimensions)."""
 
     convolve: Step
@@ -74,7 +76,7 @@ class _Stages:
 class Vgg16Embedder:
     """VGG16 up to one of its last layers."""
 
-    def __init__(self, stages: _Stages, spec: EmbedderSpec, batch_size: int, threads: int) -> None:
+    def __init__(self, stages: Stages, spec: EmbedderSpec, batch_size: int, threads: int) -> None:
         self._stages = stages
         self._spec = spec
         self._threads = threads
@@ -96,21 +98,37 @@ class Vgg16Embedder:
         return len(self._pixels)
 
     def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """See `Embedder.embed`."""
+        """See `Embedder.embed`; a row is NaN where the device's memory is too short for a single picture."""
         if self._threads:
             # OpenMP keeps this for each calling thread, so it is set where the work is done.
             torch.set_num_threads(self._threads)
-        size = self.batch_size
         cudnn = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
         with torch.inference_mode(), cudnn:
-            parts = [self._embed_part(pixels[start : start + size]) for start in range(0, len(pixels), size)]
-            embeddings: NDArray[np.float32] = torch.cat(parts).float().cpu().numpy()
+            embeddings: NDArray[np.float32] = self._embed_in_parts(pixels, self.batch_size).float().cpu().numpy()
         return embeddings
 
-    def _embed_part(self, pixels: NDArray[np.uint8]) -> Tensor:
+    def _embed_in_parts(self, pixels: NDArray[np.uint8], size: int) -> Tensor:
+        return torch.cat(
+            [self._embed_part(pixels[start : start + size], size) for start in range(0, len(pixels), size)]
+        )
+
+    def _embed_part(self, pixels: NDArray[np.uint8], size: int) -> Tensor:
+        """Embeddings of up to `size` pictures; half as many at a time where memory is short, for this part only."""
+        try:
+            return self._compute(pixels, size)
+        except torch.OutOfMemoryError:
+            # Going on in here would keep the tensors of the failed try, which the traceback holds.
+            structlog.get_logger().warning("device_memory_short", device=str(self._stages.device), batch=size)
+        if self._stages.device.type == "cuda":
+            torch.cuda.empty_cache()
+        if size == 1:
+            return torch.full((1, self._spec.dimensions), torch.nan, device=self._stages.device)
+        return self._embed_in_parts(pixels, size // 2)
+
+    def _compute(self, pixels: NDArray[np.uint8], size: int) -> Tensor:
         stages, count = self._stages, len(pixels)
-        uploaded = self._upload(pixels)
-        flat = torch.zeros((self.batch_size, _FLAT), dtype=stages.dtype, device=stages.device)
+        uploaded = self._upload(pixels, size)
+        flat = torch.zeros((size, _FLAT), dtype=stages.dtype, device=stages.device)
         for start in range(0, count, stages.convolved_at_once):
             at_once = slice(start, start + stages.convolved_at_once)
             # Pixels lie as (height, width, channel): seen as (channel, height, width) they are channels-last already.
@@ -118,16 +136,17 @@ class Vgg16Embedder:
             flat[at_once] = stages.convolve(normalised.to(stages.dtype))
         return stages.classify(flat)[:count]
 
-    def _upload(self, pixels: NDArray[np.uint8]) -> Tensor:
-        """The pictures on the device, padded to the batch; the next ones can be laid ready while these are computed."""
+    def _upload(self, pixels: NDArray[np.uint8], size: int) -> Tensor:
+        """The pictures on the device, padded to `size`; the next ones can be laid ready while these are computed."""
         if self._copied is not None:
             self._copied.synchronize()
-        staging = self._pixels.numpy()
-        staging[: len(pixels)] = pixels
-        staging[len(pixels) :] = 0
+        staging = self._pixels[:size]
+        rows = staging.numpy()
+        rows[: len(pixels)] = pixels
+        rows[len(pixels) :] = 0
         if self._copied is None:
-            return self._pixels
-        uploaded = self._pixels.to(self._stages.device, non_blocking=True)
+            return staging
+        uploaded = staging.to(self._stages.device, non_blocking=True)
         self._copied.record(torch.cuda.current_stream(self._stages.device))
         return uploaded
 
@@ -166,14 +185,14 @@ def _empty_model(layer: str) -> Any:
     return model.eval().requires_grad_(False)
 
 
-def _stages(model: Any, device: torch.device, dtype: torch.dtype, batch_size: int) -> _Stages:
+def _stages(model: Any, device: torch.device, dtype: torch.dtype, batch_size: int) -> Stages:
     # The adaptive pooling between the two parts leaves pictures of 224 x 224 as they are.
     convolutions = nn.Sequential(*model.features, nn.Flatten())
     if device.type == "cuda":
-        return _Stages(convolutions, model.classifier, batch_size, device, dtype)
+        return Stages(convolutions, model.classifier, batch_size, device, dtype)
     if not _has_onednn() or (dtype is torch.bfloat16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported()):
-        return _Stages(convolutions, model.classifier, 1, device, dtype)
-    return _Stages(_packed(convolutions, 1), _packed(model.classifier, batch_size), 1, device, dtype)
+        return Stages(convolutions, model.classifier, 1, device, dtype)
+    return Stages(_packed(convolutions, 1), _packed(model.classifier, batch_size), 1, device, dtype)
 
 
 def _packed(modules: Iterable[nn.Module], batch_size: int) -> Step:

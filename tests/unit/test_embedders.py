@@ -15,9 +15,9 @@ import torchvision
 from numpy.typing import NDArray
 
 from shared.encoding.classic import ClassicEmbedder
-from shared.encoding.embedder import Embedder
+from shared.encoding.embedder import Embedder, EmbedderSpec
 from shared.encoding.opening import open_embedder
-from shared.encoding.vgg16 import IMAGENET_SHA256, random_state
+from shared.encoding.vgg16 import IMAGENET_SHA256, Stages, Vgg16Embedder, random_state
 from shared.encoding.weights_file import cached_download, file_sha256
 from shared.errors import ConfigurationError, DependencyUnavailableError
 from shared.settings import Settings
@@ -152,6 +152,45 @@ def test_a_cuda_device_computes_nearly_the_same(vgg16_on_cuda: Embedder, vgg16_i
 def test_the_stored_number_format_goes_before_the_setting(vgg16: Embedder, vgg16_in_float32: Embedder) -> None:
     assert vgg16_in_float32.spec == replace(vgg16.spec, compute="float32")
     assert (vgg16.batch_size, vgg16_in_float32.batch_size) == (4, 8)
+
+
+def short_of_memory(fits: int, tried: list[int]) -> Vgg16Embedder:
+    """A device whose memory holds so many pictures at once; an embedding is the mean of the normalised pixels."""
+
+    def convolve(values: torch.Tensor) -> torch.Tensor:
+        tried.append(len(values))
+        if len(values) > fits:
+            raise torch.OutOfMemoryError
+        return values.mean(dim=(1, 2, 3))[:, None].expand(-1, 512 * 7 * 7)
+
+    stages = Stages(convolve, lambda flat: flat[:, :2], 8, torch.device("cpu"), torch.float32)
+    return Vgg16Embedder(stages, EmbedderSpec("vgg16", "fc7", "", "float32", "", 2), 8, 0)
+
+
+@pytest.mark.parametrize("count", [1, 7, 8, 20])
+def test_a_batch_that_is_too_large_for_the_memory_is_halved_until_it_fits(count: int) -> None:
+    images, tried = pictures(count), list[int]()
+    embeddings = short_of_memory(2, tried).embed(images)
+    np.testing.assert_array_equal(embeddings, short_of_memory(8, []).embed(images))
+    assert np.isfinite(embeddings).all()
+    # The next batch begins whole: memory may be back.
+    assert tried[:3] == [8, 4, 2]
+    assert tried.count(8) == -(-count // 8)
+
+
+def test_a_picture_that_does_not_fit_alone_has_no_finite_embedding() -> None:
+    embeddings = short_of_memory(0, []).embed(pictures(3))
+    assert embeddings.shape == (3, 2)
+    assert np.isnan(embeddings).all()
+
+
+def test_another_failure_of_the_device_is_not_taken_for_short_memory() -> None:
+    def broken(values: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    stages = Stages(broken, lambda flat: flat, 8, torch.device("cpu"), torch.float32)
+    with pytest.raises(RuntimeError, match="illegal memory access"):
+        Vgg16Embedder(stages, EmbedderSpec("vgg16", "fc7", "", "float32", "", 2), 8, 0).embed(pictures(1))
 
 
 def test_fc8_are_the_class_scores(tmp_path: Path) -> None:
