@@ -236,7 +236,10 @@ def _filters(restriction: Restriction) -> list[Mapping[str, Any]]:
 def _failure(answer: Mapping[str, Any]) -> str | None:
     """Why the answer is not of all shards; None where it is."""
     shards = answer["_shards"]
-    if shards["failed"]:
-        first = shards["failures"][0]
-        return f"{shards['failed']} of {shards['total']} shards failed: {first.get('index')}: {first['reason']['type']}"
+    # A shard whose search was cancelled is neither successful nor counted as failed.
+    missing = max(shards["failed"], shards["total"] - shards.get("successful", shards["total"]))
+    if missing:
+        told = next(iter(shards.get("failures", ())), None)
+        why = f": {told.get('index')}: {told['reason']['type']}" if told else ""
+        return f"{missing} of {shards['total']} shards failed{why}"
     return "the search ran out of time" if answer.get("timed_out") else None

@@ -180,6 +180,22 @@ def test_a_part_of_a_look_up_that_failed_is_never_taken_for_absence(
     assert indices.copies(["a"], ["2026.10"]) == {}
 
 
+@pytest.mark.parametrize(
+    ("shards", "reason"),
+    [
+        ({"total": 2, "successful": 1, "skipped": 0, "failed": 0}, "1 of 2 shards failed"),
+        ({"total": 2, "successful": 1, "failed": 1}, "1 of 2 shards failed"),
+        ({"total": 2, "successful": 2, "skipped": 1, "failed": 0}, None),
+    ],
+)
+def test_a_shard_that_is_not_accounted_for_makes_an_answer_incomplete(
+    server: ScriptedServer, connection: Connection, shards: dict[str, int], reason: str | None
+) -> None:
+    server.answer = lambda *_: (200, {"_shards": shards, "hits": {"hits": [], "total": {"value": 0}}})
+    found = ElasticsearchStore(connection).nearest("e", b"\0\0", 5, None, Restriction(0))
+    assert (found.complete, found.reason) == (reason is None, reason)
+
+
 # Bulk writes ----------------------------------------------------------------------------------------------------------
 
 
