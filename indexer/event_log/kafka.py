@@ -53,7 +53,7 @@ _SETTING_AT_FAULT = {
     kafka_errors.InvalidReplicationFactorError: "CATALOGUE_KAFKA_REPLICATION",
     kafka_errors.InvalidPartitionsError: "CATALOGUE_KAFKA_PARTITIONS",
 }
-# Refused at the start, these are a mistake in the settings. Refused later, they were revoked, and may be given back.
+# At the start a mistake in the settings; later they were revoked, and may be given back.
 _REFUSED_PERMISSION = (
     kafka_errors.TopicAuthorizationFailedError,
     kafka_errors.ClusterAuthorizationFailedError,
@@ -89,8 +89,8 @@ class KafkaClients:
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             isolation_level="read_committed",
-            # Every rebalance takes all partitions away and gives them anew. The cooperative assignor of kafka-python 3.0
-            # keeps claiming what a member had before it was thrown out; then nobody gets it, for ever.
+            # Not the cooperative assignor of kafka-python 3.0: a member that was thrown out goes on claiming what it had,
+            # the owner claims it too, and then nobody gets it, for ever.
             partition_assignment_strategy=[RangePartitionAssignor],
             session_timeout_ms=int(session_seconds * 1000),
             # A member hears of a rebalance by its heartbeat, so this bounds how long the others wait for it.
@@ -186,8 +186,8 @@ class KafkaClients:
         if isinstance(error, _REFUSED_RECORD):
             return BadInputHaltError(f"{where} (the topic's max.message.bytes and cleanup.policy decide)")
         if isinstance(error, kafka_errors.SaslAuthenticationFailedError) and (self._token_is_renewed or self._let_in):
-            name = "OAUTH_TOKEN" if self._token_is_renewed else "PASSWORD"
-            return EventLogUnavailableError(f"{where} (CATALOGUE_KAFKA_{name}_FILE is read again at each try)")
+            secret = "OAUTH_TOKEN" if self._token_is_renewed else "PASSWORD"
+            return EventLogUnavailableError(f"{where} (CATALOGUE_KAFKA_{secret}_FILE is read again at each try)")
         if isinstance(error, _REFUSED_PERMISSION) and self._permitted:
             return EventLogUnavailableError(f"{where} (it was permitted before)")
         for fault, setting in _SETTING_AT_FAULT.items():
@@ -199,7 +199,8 @@ class KafkaClients:
 class GroupListener(AsyncConsumerRebalanceListener):  # type: ignore[misc]
     """Hands partitions over when the group is redistributed.
 
-    Called on the client's own thread, while the reader's thread waits in a poll or in close.
+    Called on the client's own thread, while the reader's thread waits in a poll or in close. A rebalance revokes all
+    partitions and assigns anew; of those that come back at once the client keeps where it was, so they were never gone.
     """
 
     def __init__(self, consumer: Any, handover: Handover, log: structlog.typing.FilteringBoundLogger) -> None:
@@ -207,23 +208,27 @@ class GroupListener(AsyncConsumerRebalanceListener):  # type: ignore[misc]
         self._consumer = consumer
         self._handover = handover
         self._log = log
+        self._revoked: set[TopicPartition] = set()
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """Commit what is staged of them while they are still ours."""
-        offsets = staged_offsets(self._handover, revoked)
-        self._handover.lose(str(one.partition) for one in revoked)
+        self._revoked = set(revoked)
+        offsets = staged_offsets(self._handover, self._revoked)
         if offsets:
             try:
                 await self._consumer.commit_async(offsets)
             except KafkaError as error:
                 self._log.debug("handover_commit_failed", reason=type(error).__name__)
 
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """What was revoked and did not come back has gone. The next poll pauses or resumes what is held by then."""
+        gone, self._revoked = self._revoked - set(assigned), set()
+        self._handover.lose(str(one.partition) for one in gone)
+
     async def on_partitions_lost(self, lost: Iterable[TopicPartition]) -> None:
         """Another member may have them already."""
+        self._revoked = set()
         self._handover.lose(str(one.partition) for one in lost)
-
-    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        """Nothing to do: the next poll pauses or resumes what is held by then."""
 
 
 def staged_offsets(handover: Handover, held: Iterable[TopicPartition]) -> dict[TopicPartition, OffsetAndMetadata]:

@@ -31,7 +31,7 @@ _SETTLE_SECONDS = 3.0
 
 
 class KafkaReader:
-    """Reads what the group assigns to it. In a rebalance all partitions go, and come anew.
+    """Reads what the group assigns to it. Partitions that a rebalance leaves with it are read on undisturbed.
 
     Brokers that are away give EventLogUnavailableError at every call; the same object works again once they are back.
     """
