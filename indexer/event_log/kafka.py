@@ -89,8 +89,8 @@ class KafkaClients:
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             isolation_level="read_committed",
-            # Not the cooperative assignor of kafka-python 3.0: a member that was thrown out goes on claiming what it had,
-            # the owner claims it too, and then nobody gets it, for ever.
+            # Not the cooperative assignor of kafka-python 3.0: a member that was thrown out goes on claiming what it
+            # had, the owner claims it too, and then nobody gets it, for ever.
             partition_assignment_strategy=[RangePartitionAssignor],
             session_timeout_ms=int(session_seconds * 1000),
             # A member hears of a rebalance by its heartbeat, so this bounds how long the others wait for it.
