@@ -240,6 +240,7 @@ def make_month_without_a_node(connection: Connection, month: str) -> None:
 def test_an_answer_without_a_shard_says_so_and_lists_stay_whole_or_fail(
     store: ElasticsearchStore, connection: Connection
 ) -> None:
+    """F30, of the store alone."""
     store.write([image("a")], NOW)
     make_month_without_a_node(connection, "2026.10")
     refresh_one = connection.ask(lambda client: client.indices.refresh(index="catalogue-2026.11"))
@@ -282,6 +283,7 @@ def test_a_closed_month_is_an_outage_and_not_an_empty_one(store: ElasticsearchSt
 def test_a_write_block_is_an_outage_that_ends_with_the_block(
     store: ElasticsearchStore, connection: Connection, block: str
 ) -> None:
+    """F10, of the store alone."""
     store.write([image("a")], NOW)
     _set_block(connection, block, True)
     with pytest.raises(StoreUnavailableError, match="can't do it now"):

@@ -30,7 +30,7 @@ from tests.tcp_proxy import NO_TCP_FAULT, TcpFault, TcpProxy
 
 pytestmark = pytest.mark.containers
 
-OUTAGE_SECONDS = 3.0
+OUTAGE_SECONDS = 2.0
 """How long a refusal lasts; in full 120 (F04), 600 (F06), 300 (F10)."""
 RECOVERY_SECONDS = 60.0
 """Within which a worker is back at its work, and at 95 % of its rate."""
@@ -137,7 +137,7 @@ def test_a_store_that_refuses_everything_freezes_the_worker_which_goes_on_by_its
     key = job.programs.folder / "key"
     with job.programs.running("indexer", "run") as worker:
         for refusal in REFUSALS.values():
-            job.produce(800)
+            job.produce(500)
             job.await_progress(100, worker)
             before = rate(job)
             job.proxy.fault = refusal
@@ -273,6 +273,7 @@ def test_a_slow_and_breaking_network_loses_nothing(job: Job) -> None:
                 network.fault = NO_TCP_FAULT
                 network.open()
                 job.await_end(worker)
+    job.programs.settings["store_url"] = f"elasticsearch://127.0.0.1:{job.server.port}"
     job.assert_as_modelled()
 
 
