@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Duty:
-    """Which log a worker reads: `log` is a label of metrics, `dependency` what is waited for while the log is away."""
+    """Which log a worker reads: `log` is a label of metrics, `dependency` what is waited for while it can't be read."""
 
     log: str
     dependency: str
@@ -15,4 +15,4 @@ class Duty:
 
 EVENTS = Duty("events", "event_log", 1)
 # Most of what is held there only waits until it is due; the rest of the log waits where it lies.
-RETRIES = Duty("retries", "retries", 1 / 4)
+RETRIES = Duty("retries", "retries_log", 1 / 4)

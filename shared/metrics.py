@@ -87,8 +87,8 @@ class IndexerMetrics:
         )
         self.waits = Counter(
             "catalogue_indexer_waits",
-            "Tries that found a dependency away, by dependency: store, event_log, dead_letters, retries. Rising: it is "
-            "down.",
+            "Tries that found a dependency away, by dependency: store, event_log, dead_letters, retries, retries_log "
+            "(reading them). Rising: it is down.",
             ["dependency"],
             registry=registry,
         )
