@@ -73,6 +73,10 @@ class Broker:
         self.records[partition].append(record)
         return record
 
+    def ends(self) -> list[int]:
+        """The end of each partition."""
+        return [len(records) for records in self.records]
+
     def join(self, name: str) -> Member:
         """A new member; the partitions are distributed anew."""
         member = Member(name)
@@ -137,6 +141,7 @@ class SimulatedReader:
         self._member: Member | None = None
         self._positions: dict[int, int] = {}
         self._commit_again = False
+        self.lost_some = False
         self.epochs: dict[int, int] = {}
         """Of each record that was delivered, by identity: the epoch of its partition then."""
 
@@ -222,6 +227,7 @@ class SimulatedReader:
         self._broker.give_back(self._member, partitions)
 
     def _lose(self, partitions: Sequence[int]) -> None:
+        self.lost_some = self.lost_some or bool(partitions)
         self._handover.lose(str(one) for one in partitions)
         for one in partitions:
             del self._positions[one]
@@ -263,10 +269,10 @@ def _again(record: Record) -> Record:
 
 
 class SimulatedWriter:
-    """Appends to a list that outlives every machine."""
+    """Appends, over a wire, to what outlives every machine."""
 
-    def __init__(self, appended: list[NewRecord], machine: Machine, wire: Wire) -> None:
-        self._appended = appended
+    def __init__(self, append: Callable[[NewRecord], object], machine: Machine, wire: Wire) -> None:
+        self._append = append
         self._machine = machine
         self._wire = wire
 
@@ -274,8 +280,8 @@ class SimulatedWriter:
         for record in records:
             self._machine.pause(self._wire.delay())
             if self._wire.away or self._wire.strikes(self._wire.rates.refused):
-                raise EventLogUnavailableError("the dead letters' log is away")
-            self._appended.append(record)
+                raise EventLogUnavailableError("the log is away")
+            self._append(record)
         self._machine.pause(self._wire.delay())
         if self._wire.strikes(self._wire.rates.lost_reply):
             raise EventLogUnavailableError("the reply to an append was lost")

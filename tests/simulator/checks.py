@@ -9,7 +9,9 @@ from datetime import datetime, timedelta
 
 from indexer.dead_letters import from_record
 from indexer.event_log import NewRecord, Record
+from indexer.retries import from_record as retry_of
 from shared.document import Document, Kind
+from shared.errors import RejectionReason
 from shared.rolling_window import is_inside
 from shared.store.monthly_indices import Put
 from tests.memory_indices import MemoryIndices
@@ -38,6 +40,7 @@ class Checks:
         self._shown: dict[str, Document] = {}
         self._floor: dict[str, int] = {}
         self._stored: dict[str, list[Document]] = defaultdict(list)
+        self.retries: Sequence[Sequence[Record]] = ()
         self.violations: list[str] = []
 
     # What the world tells -----------------------------------------------------------------------------------------
@@ -55,14 +58,14 @@ class Checks:
             # By identity: after a rebalance the same process may have the same record twice.
             self._open[happening.image_id][id(record)] = worker, _place(record)
 
-    def finished(self, record: Record, *, dead_lettered: bool) -> None:
+    def finished(self, record: Record, *, settled: bool) -> None:
         """A worker says that a record has its outcome."""
         happening = self._of_record[_place(record)]
         if happening is None:
             return
         self._open[happening.image_id].pop(id(record))
         self._orphans[happening.image_id].discard(_place(record))
-        if not dead_lettered:
+        if settled:
             self._done[happening.image_id] = max(happening.version, self._done.get(happening.image_id, -1))
         self._check_quiet(happening.image_id)
 
@@ -99,12 +102,25 @@ class Checks:
     def committed(self, partition: int, before: int, position: int) -> None:
         """P2: no position passes a record without a durable outcome."""
         self._positions[partition] = position
-        letters = self._lettered()
+        set_aside = {*self._lettered(), *self._retried_later(0)}
         for offset in range(before, position):
             happening = self._of_record[partition, offset]
-            if (partition, offset) in letters or (happening is not None and self._is_durable(happening)):
+            if (partition, offset) in set_aside or (happening is not None and self._is_durable(happening)):
                 continue
             self._say(f"P2: the position {position} of partition {partition} passes record {offset}, {happening}")
+
+    def retries_committed(self, partition: int, before: int, position: int) -> None:
+        """P2, of the retries."""
+        letters = self._lettered()
+        for record in self.retries[partition][before:position]:
+            retry = retry_of(record)
+            assert retry is not None
+            place = _place(retry.record)
+            happening = self._of_record[place]
+            if place in letters or place in self._retried_later(retry.number):
+                continue
+            if happening is None or not self._is_durable(happening):
+                self._say(f"P2: the position {position} of retries {partition} passes {happening}")
 
     def uncommitted(self, worker: str, records: int, bound: int) -> None:
         """P6: were the worker killed now, so many records would be done again."""
@@ -127,14 +143,25 @@ class Checks:
         for place, happening in self._of_record.items():
             if happening is None and place not in letters:
                 self._say(f"the junk at {place} is not in the dead letters")
-            if happening is not None and not happening.poison and place in letters:
+            given_up = letters.get(place) == RejectionReason.IMAGE_UNAVAILABLE
+            if happening is not None and not happening.poison and place in letters and not given_up:
                 self._say(f"{happening} at {place} is in the dead letters")
         if any(self._open.values()):
             self._say(f"records were begun and never done: {[one for one in self._open.values() if one]}")
 
     def _check_image(self, image_id: str, now: datetime) -> None:
+        shown = self._view(image_id)
         meant = [one for (name, _), one in self._meant.items() if name == image_id]
-        best = max((one for one in meant if not one.poison), key=lambda one: one.version, default=None)
+        # Pictures that were not to be had until the retries were used up; another record of the event may have had it.
+        given_up = {
+            self._of_record[place]
+            for place, reason in self._lettered().items()
+            if reason == RejectionReason.IMAGE_UNAVAILABLE
+        }
+        certain = [one for one in meant if not one.poison and one not in given_up]
+        best = max(certain, key=lambda one: one.version, default=None)
+        if shown is not None and any(one is not None and one.version == shown.version for one in given_up):
+            best = max([*certain, self._meant[image_id, shown.version]], key=lambda one: one.version)
         # Of what was outside the window when it was read no picture was asked for, so nobody knows that it is poison.
         overtaken = best is not None and any(
             one.version > best.version and not _is_inside(one, now + 2 * _SKEW) for one in meant
@@ -142,7 +169,6 @@ class Checks:
         live = [one for one in self._indices.held(image_id) if one.live]
         if len(live) > 1:
             self._say(f"{image_id} has {len(live)} live copies at rest: versions {[one.version for one in live]}")
-        shown = self._view(image_id)
         if best is None or best.kind is Kind.DELETED or not _is_inside(best, now):
             if shown is not None:
                 self._say(f"{image_id} is shown in version {shown.version}, though nothing of it should be: {best}")
@@ -213,6 +239,11 @@ class Checks:
             return True
         highest = max((one.version for one in self._indices.held(happening.image_id)), default=-1)
         return highest >= happening.version
+
+    def _retried_later(self, number: int) -> set[tuple[int, int]]:
+        """The places of the records of which a retry with a higher number is in the log."""
+        retries = [retry_of(record) for records in self.retries for record in records]
+        return {_place(retry.record) for retry in retries if retry is not None and retry.number > number}
 
     def _lettered(self) -> Mapping[tuple[int, int], str]:
         letters = [from_record(_as_record(one)) for one in self._dead_letters]

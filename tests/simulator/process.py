@@ -18,7 +18,8 @@ from indexer.event_log import NewRecord, Record
 from indexer.patience import Patience
 from indexer.pipeline import Pipeline, PipelineParts
 from indexer.planning import Outcome
-from indexer.worker import Worker, WorkerParts
+from indexer.retries import Retry
+from indexer.workers import Workers, WorkersParts
 from shared.errors import RejectedError, RejectionReason
 from shared.images.decoded import DecodedImage
 from shared.metrics import IndexerMetrics
@@ -31,6 +32,8 @@ from tests.simulator.server import Server, SimulatedIndices, SimulatedStore
 ENCODER_ID = "simulated-64"
 _SILENT = structlog.make_filtering_bound_logger(logging.CRITICAL)
 _BATCH = 4
+import os
+CLOSE_FIRST=bool(os.environ.get('CLOSE_FIRST'))
 
 
 def code_of(url: str) -> bytes:
@@ -43,11 +46,14 @@ class Surroundings:
     """What all processes share, and who is told what they do."""
 
     agenda: Agenda
-    broker: Broker
+    events: Broker
+    retries: Broker
     server: Server
     dead_letters: list[NewRecord]
     settings: Settings
     wall: Callable[[], datetime]
+    fails: Callable[[str], bool]
+    """Whether the host of a picture fails just now."""
     on_begin: Callable[["WorkerProcess", Record], None]
     on_outcome: Callable[["WorkerProcess", Record, Outcome], None]
     on_stage: Callable[["WorkerProcess"], None]
@@ -62,30 +68,32 @@ class WorkerProcess:
         self.skew = skew
         self.machine = Machine(name, around.agenda)
         self.in_flight: dict[int, Record] = {}
+        self.retried: set[int] = set()
         self.metrics = IndexerMetrics(CollectorRegistry())
         self.indices = SimulatedIndices(around.server, self.machine, store_wire)
-        self.reader = _WatchedReader(around, self, log_wire)
+        self.reader = _WatchedReader(around, around.events, self, log_wire)
+        self.retry_reader = _WatchedReader(around, around.retries, self, log_wire)
         self.loop = SimulatedLoop(self.machine)
-        self._around = around
-        self._letters = SimulatedWriter(around.dead_letters, self.machine, log_wire)
-        self.worker: Worker = self.loop.enter(self._worker)
+        self.around = around
+        self._log_wire = log_wire
+        self.workers: Workers = self.loop.enter(self._workers)
         self.loop.enter(self._start)
 
     def now(self) -> datetime:
         """What this machine's clock says."""
-        return self._around.wall() + self.skew
+        return self.around.wall() + self.skew
 
     def terminate(self) -> None:
         """SIGTERM."""
-        self.machine.run(lambda: self.loop.enter(self.worker.stop))
+        self.machine.run(lambda: self.loop.enter(self.workers.stop))
 
     def bury(self) -> None:
         """Leave nothing behind in memory."""
         self.machine.bury()
         self.loop.end()
 
-    def _worker(self) -> Worker:
-        around, machine = self._around, self.machine
+    def _workers(self) -> Workers:
+        around, machine = self.around, self.machine
         patience = Patience(
             around.settings.retry_seconds_max,
             asyncio.sleep,
@@ -93,78 +101,91 @@ class WorkerProcess:
             self.metrics,
             _SILENT(None, [], {}),
         )
-        store = SimulatedStore(self.indices)
-        pipeline = Pipeline(
+        store: Any = SimulatedStore(self.indices)
+        store_threads = SimulatedExecutor(machine, 4)
+        pipeline = _WatchedPipeline(
             PipelineParts(
-                store,  # type: ignore[arg-type]  # (a worker asks for no search)
-                _Fetcher(around.agenda),
+                store,
+                _Fetcher(around),
                 _Decoder(around.agenda),
                 _Encoder(machine),
-                self._letters,
+                SimulatedWriter(around.dead_letters.append, machine, self._log_wire),
                 patience,
                 self.metrics,
                 self.now,
-                SimulatedExecutor(machine, 4),
+                store_threads,
                 SimulatedExecutor(machine, 1),
-                SimulatedExecutor(machine, 1),
+                SimulatedExecutor(machine, 2),
+                SimulatedWriter(self._append_retry, machine, self._log_wire),
             ),
             around.settings,
         )
-        return Worker(
-            WorkerParts(
+        pipeline.watch(self)
+        return Workers(
+            WorkersParts(
                 self.reader,
-                _Witness(self, pipeline),
-                store,  # type: ignore[arg-type]
+                SimulatedExecutor(machine, 1),
+                self.retry_reader,
+                SimulatedExecutor(machine, 1),
+                pipeline,
+                store,
+                store_threads,
                 patience,
                 self.metrics,
                 self.now,
                 _SILENT(None, [], {}),
-                SimulatedExecutor(machine, 1),
             ),
             around.settings,
         )
+
+    def _append_retry(self, new: NewRecord) -> None:
+        self.around.retries.append(sum(new.key or b"") % self.around.retries.partitions, new)
 
     def _start(self) -> None:
         self._task = self.loop.create_task(self._run())
 
     async def _run(self) -> None:
         try:
-            await self.worker.run()
+            await self.workers.run()
         except Exception as error:  # noqa: BLE001 (a worker that ends by itself has met a bug: the world tells which)
-            self._around.on_end(self, error)
+            self.around.on_end(self, error)
         else:
+            # In the order of `indexer.running`: what is under way at the store ends before others are given its records.
+            if CLOSE_FIRST:
+                self.retry_reader.close()
+                self.reader.close()
+            while self.machine.jobs:
+                await asyncio.sleep(0.05)
+            self.retry_reader.close()
             self.reader.close()
-            self._around.on_end(self, None)
+            self.around.on_end(self, None)
 
 
-class _Witness:
+class _WatchedPipeline(Pipeline):
     """The pipeline, with somebody who notes what is begun and what is done."""
 
-    def __init__(self, process: WorkerProcess, pipeline: Pipeline) -> None:
-        self._process = process
-        self._pipeline = pipeline
+    def watch(self, process: WorkerProcess) -> None:
+        """Tell the process."""
+        self._process_of_machine = process
 
-    async def run(self) -> None:
-        await self._pipeline.run()
-
-    async def process(self, record: Record) -> Outcome:
-        process = self._process
+    async def process(self, record: Record, retry: Retry | None = None) -> Outcome:
+        process = self._process_of_machine
         process.in_flight[id(record)] = record
-        process._around.on_begin(process, record)
-        try:
-            outcome = await self._pipeline.process(record)
-        except asyncio.CancelledError:
-            raise
+        if retry is not None:
+            process.retried.add(id(record))
+        process.around.on_begin(process, record)
+        outcome = await super().process(record, retry)
         del process.in_flight[id(record)]
-        process._around.on_outcome(process, record, outcome)
+        process.retried.discard(id(record))
+        process.around.on_outcome(process, record, outcome)
         return outcome
 
 
 class _WatchedReader(SimulatedReader):
     """The reader, with somebody who looks whenever the worker says what may be committed."""
 
-    def __init__(self, around: Surroundings, process: WorkerProcess, wire: Wire) -> None:
-        super().__init__(around.broker, process.machine, wire)
+    def __init__(self, around: Surroundings, broker: Broker, process: WorkerProcess, wire: Wire) -> None:
+        super().__init__(broker, process.machine, wire)
         self._around = around
         self._process = process
 
@@ -176,14 +197,16 @@ class _WatchedReader(SimulatedReader):
 class _Fetcher:
     """Gives a URL's own text for its content, mostly at once."""
 
-    def __init__(self, agenda: Agenda) -> None:
-        self._agenda = agenda
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
 
     async def fetch(self, url: str) -> bytes:
-        dice = self._agenda.dice
+        dice = self._around.agenda.dice
         await asyncio.sleep(dice.choice([0.001, 0.01, 0.05, dice.uniform(0, 1.5)]))
         if url == MISSING:
             raise RejectedError(RejectionReason.IMAGE_NOT_FOUND, "404")
+        if self._around.fails(url):
+            raise RejectedError(RejectionReason.IMAGE_UNAVAILABLE, "503", retriable=True)
         return url.encode()
 
 

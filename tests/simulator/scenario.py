@@ -100,6 +100,8 @@ class Scenario:
     strikes: Sequence[Strike]
     store: Rates
     log: Rates
+    fetch_failures: float
+    """How often a fetch fails that may succeed later, 0 to 1."""
     dice: random.Random = field(repr=False)
 
     @property
@@ -132,6 +134,7 @@ def draw(seed: int, records_max: int | None = None) -> Scenario:
         strikes=[_strike(dice, workers) for _ in range(dice.choice([0, 1, 2, 4, 6]))],
         store=_rates(dice),
         log=_rates(dice),
+        fetch_failures=dice.choice([0, 0, 0.1, 0.4]),
         dice=dice,
     )
     productions = _productions(dice, scenario, duel=duel)
@@ -160,14 +163,14 @@ def _opposite(dice: random.Random) -> list[timedelta]:
     return dice.sample([ahead, -ahead], 2)
 
 
-_SETTINGS: dict[tuple[int, int, int, bool], Settings] = {}
+_SETTINGS: dict[tuple[int, int, int, bool, int], Settings] = {}
 
 
 def _settings(dice: random.Random) -> Settings:
     """Small batches and bounds, so that few records meet all of them."""
-    chosen = (dice.choice([2, 4, 12]), dice.choice([4, 20]), dice.choice([1, 2, 3, 8]), dice.random() < 0.3)
+    chosen = (dice.choice([2, 4, 12]), dice.choice([4, 20]), dice.choice([1, 2, 3, 8]), dice.random() < 0.3, dice.choice([2, 10]))
     if chosen not in _SETTINGS:
-        in_flight, redone, batch, thumbnails = chosen
+        in_flight, redone, batch, thumbnails, retries = chosen
         # Building one takes longer than a short simulation.
         _SETTINGS[chosen] = Settings(
             _env_file=None,  # type: ignore[call-arg]
@@ -181,6 +184,9 @@ def _settings(dice: random.Random) -> Settings:
             commit_interval_seconds=0.5,
             drain_seconds=2.0,
             retry_seconds_max=0.5,
+            fetch_retry_seconds=1,
+            # Few enough to be used up now and then.
+            fetch_retries=retries,
         )
     return _SETTINGS[chosen]
 
@@ -195,7 +201,9 @@ def _rates(dice: random.Random) -> Rates:
 
 
 def _strike(dice: random.Random, workers: int) -> Strike:
-    what = dice.choice(["kill", "kill at a put", "kill at a put", "stop", "evict", "rebalance", "terminate", "clock", "store away", "log away"])
+    what = dice.choice(["kill", "kill at a put", "kill at a put", "stop", "evict", "rebalance", "terminate", "clock"])
+    if dice.random() < 0.35:
+        what = dice.choice(["store away", "log away", "host away"])
     # A process that is stopped for longer than the session comes back as a zombie.
     duration = dice.uniform(0.2, 2 * SESSION_SECONDS)
     return Strike(dice.uniform(0.2, FAULTY_SECONDS), what, dice.randrange(workers), duration)

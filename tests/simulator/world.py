@@ -1,9 +1,10 @@
 """One seed from its start to its end: machines, servers, strikes of fate, checks after every step, and convergence."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from indexer.duty import EVENTS, RETRIES
 from indexer.event_log import NewRecord, Record
 from indexer.planning import Outcome
 from shared.store.monthly_indices import Put
@@ -45,13 +46,18 @@ class World:
         self._server = Server(self._stored, self._searchable_changed)
         self._checks = Checks(self._server.indices, self._wall, scenario.skews[-1], self._dead_letters)
         self._broker = Broker(scenario.partitions, self._agenda, self._committed)
+        self._retries = Broker(2, self._agenda, self._retries_committed)
+        self._checks.retries = self._retries.records
+        self._failing: set[str] = set()
         self._around = Surroundings(
             self._agenda,
             self._broker,
+            self._retries,
             self._server,
             self._dead_letters,
             scenario.settings,
             self._wall,
+            self._fails,
             self._begun,
             self._finished,
             self._staged,
@@ -90,7 +96,8 @@ class World:
         violations = self._checks.violations
         while not self._over():
             if self._agenda.seconds > FAULTY_SECONDS + CONVERGENCE_SECONDS or self._agenda.steps > _STEPS_MAX:
-                return f"it did not converge: positions {self._broker.committed} of {self._ends()}"
+                positions = [(broker.committed, broker.ends()) for broker in (self._broker, self._retries)]
+                return f"it did not converge: positions and ends of events and retries {positions}"
             self._agenda.advance()
             if violations:
                 return summary(violations)
@@ -103,12 +110,12 @@ class World:
     def _over(self) -> bool:
         return (
             self._healed
-            and self._broker.committed == self._ends()
+            and all(broker.committed == broker.ends() for broker in (self._broker, self._retries))
             and all(process is not None and not process.in_flight for process in self._slots)
         )
 
-    def _ends(self) -> list[int]:
-        return [len(records) for records in self._broker.records]
+    def _fails(self, url: str) -> bool:
+        return url in self._failing or (not self._healed and self._dice.random() < self._scenario.fetch_failures)
 
     def _wall(self) -> datetime:
         return self._scenario.wall(self._agenda.seconds)
@@ -120,6 +127,9 @@ class World:
                 continue
             counts = {outcome.value: process.metrics.records.labels(outcome)._value.get() for outcome in Outcome}
             consumed = process.metrics.records_consumed._value.get()
+            counts["in flight"] = sum(
+                process.metrics.in_flight_records.labels(duty.log)._value.get() for duty in (EVENTS, RETRIES)
+            )
             if not outcomes_add_up(consumed, counts):
                 self._checks.violations.append(f"P4: {process.name} consumed {consumed} records, outcomes are {counts}")
 
@@ -138,21 +148,26 @@ class World:
             self._say(f"  committed: partition {partition} from {before} to {position}")
         self._checks.committed(partition, before, position)
 
+    def _retries_committed(self, partition: int, before: int, position: int) -> None:
+        if position != before:
+            self._say(f"  committed: retries {partition} from {before} to {position}")
+        self._checks.retries_committed(partition, before, position)
+
     def _begun(self, process: WorkerProcess, record: Record) -> None:
         self._say(f"{process.name} begins {record.partition}@{record.offset}")
         self._checks.begun(process.name, record)
         bound = self._scenario.settings.in_flight_records_max
-        self._checks.in_flight(process.name, len(process.in_flight), bound)
+        self._checks.in_flight(process.name, len(process.in_flight), bound + _quarter(bound))
 
     def _finished(self, process: WorkerProcess, record: Record, outcome: Outcome) -> None:
         self._say(f"{process.name} has done {record.partition}@{record.offset}: {outcome.value}")
-        self._checks.finished(record, dead_lettered=outcome is Outcome.DEAD_LETTERED)
+        self._checks.finished(record, settled=outcome not in {Outcome.DEAD_LETTERED, Outcome.RETRIED})
 
     def _staged(self, process: WorkerProcess) -> None:
-        member = process.reader.member
-        if member is not None and not member.fenced:
-            bound = self._scenario.settings.redone_records_max
-            self._checks.uncommitted(process.name, process.reader.uncommitted(), bound)
+        bound = self._scenario.settings.redone_records_max
+        for reader, most in ((process.reader, bound), (process.retry_reader, _quarter(bound))):
+            if reader.member is not None and not reader.member.fenced:
+                self._checks.uncommitted(process.name, reader.uncommitted(), most)
 
     def _ended(self, process: WorkerProcess, error: BaseException | None) -> None:
         self._say(f"{process.name} has ended: {error!r}")
@@ -187,7 +202,11 @@ class World:
         process = self._slots[strike.worker]
         self._say(f"strike: {strike.what} {process.name if process else '(nobody)'} for {strike.duration:.1f} s")
         self._struck += 1
-        if strike.what in {"store away", "log away"}:
+        if strike.what == "host away":
+            url = f"sim:picture-{self._dice.randrange(4)}"
+            self._failing.add(url)
+            self._agenda.after(strike.duration, lambda: self._failing.discard(url))
+        elif strike.what in {"store away", "log away"}:
             self._cut_off(self._store_wires if strike.what == "store away" else self._log_wires, strike.duration)
         elif process is None:
             return
@@ -201,6 +220,7 @@ class World:
             self._evict(process)
         elif strike.what == "rebalance":
             self._broker.redistribute()
+            self._retries.redistribute()
         elif strike.what == "terminate":
             process.terminate()
         elif strike.what == "clock":
@@ -213,7 +233,7 @@ class World:
             # What a dead zombie leaves behind nobody reads again: see `RELIABILITY.md` and `indexer verify`.
             return
         process.machine.alive = False
-        slot, member = self._slots.index(process), process.reader.member
+        slot = self._slots.index(process)
         self._slots[slot] = None
         self._checks.died(process.name)
         for request in process.indices.sent:
@@ -221,29 +241,32 @@ class World:
                 # It was sent already: the server goes on with it.
                 for put in request:
                     self._agenda.after(self._dice.uniform(0, SESSION_SECONDS - 1), lambda put=put: self._server.put(put))  # type: ignore[misc]
-        if member is not None:
-            self._agenda.after(SESSION_SECONDS, lambda: self._broker.evict(member))
+        self._agenda.after(SESSION_SECONDS, lambda: self._evict(process))
         self._agenda.after(duration, lambda: self._boot(slot))
 
     def _has_zombie_work(self, process: WorkerProcess) -> bool:
         """Whether it works on a record that another one may have been given meanwhile."""
         member = process.reader.member
+        if process.retried and (
+            process.retry_reader.lost_some or process.retry_reader.member not in self._retries.members
+        ):
+            return True
         return any(
             self._broker.owners[int(record.partition)] is not member
             or process.reader.epochs[id(record)] != self._broker.epochs[int(record.partition)]
-            for record in process.in_flight.values()
+            for key, record in process.in_flight.items()
+            if key not in process.retried
         )
 
     def _stop(self, process: WorkerProcess, duration: float) -> None:
         process.machine.stop()
-        member = process.reader.member
-        if member is not None:
-            self._agenda.after(SESSION_SECONDS, lambda: self._broker.evict(member) if process.machine.stopped else None)
+        self._agenda.after(SESSION_SECONDS, lambda: self._evict(process) if process.machine.stopped else None)
         self._agenda.after(duration, process.machine.resume)
 
     def _evict(self, process: WorkerProcess) -> None:
-        if process.reader.member is not None:
-            self._broker.evict(process.reader.member)
+        for broker, reader in ((self._broker, process.reader), (self._retries, process.retry_reader)):
+            if reader.member is not None:
+                broker.evict(reader.member)
 
     def _cut_off(self, wires: list[Wire], duration: float) -> None:
         for wire in wires:
@@ -253,6 +276,7 @@ class World:
     def _heal(self) -> None:
         self._say("the faults stop")
         self._healed = True
+        self._failing.clear()
         for wire in [*self._store_wires, *self._log_wires]:
             wire.calm()
         for process in self._processes:
@@ -273,6 +297,6 @@ class World:
             self._trace(f"{self._agenda.seconds:9.4f} {what}")
 
 
-def strikes_only(scenario: Scenario, what: str) -> Scenario:
-    """The scenario with all its strikes of one kind."""
-    return replace(scenario, strikes=[replace(one, what=what) for one in scenario.strikes])
+def _quarter(bound: int) -> int:
+    """What of a bound the retries have."""
+    return max(1, bound // 4)
