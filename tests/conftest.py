@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
+    from tests.elasticsearch_server import ElasticsearchServer
     from tests.programs import Programs
 
 DATA_VARIABLE = "CATALOGUE_TEST_DATA"
@@ -108,6 +109,15 @@ def job(request: pytest.FixtureRequest, tmp_path: Path) -> "Programs":
     found = request.getfixturevalue("real")
     assert isinstance(found, Programs)
     return found
+
+
+@pytest.fixture(scope="session")
+def own_elasticsearch(docker: None) -> Iterator["ElasticsearchServer"]:
+    """A real Elasticsearch that a test may kill and start again; whoever takes it removes what is left in it."""
+    from tests.elasticsearch_server import elasticsearch_server  # noqa: PLC0415
+
+    with elasticsearch_server() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -80,6 +80,7 @@ def test_workers_killed_on_real_servers_leave_nothing_missing_doubled_or_stale(r
 
 
 def test_a_store_that_is_away_at_the_start_and_later_is_waited_for_and_told_once(real: Programs) -> None:
+    """F06: absent at the start, refusing connections later."""
     host, _, port = real.settings["store_url"].removeprefix("elasticsearch://").partition(":")
     real.ok("indexer", "produce", "--demo", "8")
     real.ok("indexer", "fit", "--sample", "20")

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from shared.rolling_window import month_of
-from tests.elasticsearch_server import ElasticsearchServer, elasticsearch_server
+from tests.elasticsearch_server import ElasticsearchServer
 from tests.fault_proxy import NO_HTTP_FAULT, ElasticsearchProxy, HttpFault
 from tests.model import CatalogueModel
 from tests.pictures import jpeg_picture
@@ -90,13 +90,9 @@ class Search:
 
 
 @pytest.fixture(scope="module")
-def server(docker: None) -> Iterator[ElasticsearchServer]:
-    with elasticsearch_server() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def search(server: ElasticsearchServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Search]:
+def search(own_elasticsearch: ElasticsearchServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Search]:
+    server = own_elasticsearch
+    server.remove_indices()
     with ElasticsearchProxy("127.0.0.1", server.port) as proxy:
         made = programs(
             tmp_path_factory.mktemp("search"),
