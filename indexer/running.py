@@ -21,10 +21,12 @@ from indexer.patience import Patience
 from indexer.pipeline import Pipeline, PipelineParts
 from indexer.workers import Workers, WorkersParts
 from shared.encoding.encoder import Encoder, load_encoder
+from shared.encoding.opening import check_embedder
 from shared.errors import EXIT_BUG, ConfigurationError
 from shared.images.decoder import DecoderPool
 from shared.images.fetcher import Fetcher, FetchLimits
 from shared.images.picture import DecodeLimits
+from shared.images.url_rules import UrlRules
 from shared.metrics import IndexerMetrics
 from shared.settings import Settings
 from shared.store import Store
@@ -42,10 +44,18 @@ def run_worker(settings: Settings, *, until_caught_up: bool) -> None:
 
     ConfigurationError where no encoder is active and `until_caught_up` leaves no time to wait for one.
     """
+    _refuse_wrong_settings(settings)
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     asyncio.run(_WorkerProcess(settings, registry).run(until_caught_up=until_caught_up))
+
+
+def _refuse_wrong_settings(settings: Settings) -> None:
+    """Say at once what would otherwise be found out only when the store answers and an encoder is active."""
+    event_logs.open_reader(settings).close()
+    UrlRules.of(settings.fetch_allowed_hosts, settings.fetch_public_hosts)
+    check_embedder(settings)
 
 
 def now() -> datetime:

@@ -20,6 +20,7 @@ from searcher.search import SearcherParts
 from searcher.services import Services
 from searcher.web import create_app
 from shared.encoding.encoder import load_encoder
+from shared.encoding.opening import check_embedder
 from shared.errors import ConfigurationError
 from shared.images.decoder import DecoderPool
 from shared.images.fetcher import Fetcher, FetchLimits
@@ -38,6 +39,8 @@ def run_server(settings: Settings) -> None:
     Listens before the store is open and the encoder is loaded: they are waited for, and /readyz tells.
     ConfigurationError where the address can't be listened on, or the store or the encoder can't be used as configured.
     """
+    # Said at once, and not only when the store answers and an encoder is active.
+    check_embedder(settings)
     asyncio.run(_serve(settings))
 
 

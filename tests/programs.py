@@ -7,7 +7,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,10 +31,12 @@ class Programs:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("CATALOGUE_")}
         return kept | {f"CATALOGUE_{name.upper()}": value for name, value in self.settings.items()}
 
-    def run(self, *arguments: str, timeout: float = 240) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end, whatever its exit code."""
+    def run(
+        self, *arguments: str, timeout: float = 240, options: Sequence[str] = ()
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end, whatever its exit code; `options` are the interpreter's."""
         return subprocess.run(
-            [sys.executable, "-m", *arguments],
+            [sys.executable, *options, "-m", *arguments],
             cwd=self.folder,
             env=self.environment(),
             capture_output=True,

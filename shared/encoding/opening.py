@@ -1,5 +1,7 @@
 """The one place where the embedder's setting becomes an object. A library is imported when it is needed."""
 
+from pathlib import Path
+
 from shared.encoding.embedder import Embedder, EmbedderSpec
 from shared.errors import ConfigurationError
 from shared.settings import Settings
@@ -12,20 +14,42 @@ def open_embedder(settings: Settings, stored: EmbedderSpec | None = None) -> Emb
     are refused. Raises ConfigurationError (an unknown name, a damaged or wrong weights file, a missing library) and
     DependencyUnavailableError (ImageNet weights that are not in the cache and can't be downloaded now).
     """
+    check_embedder(settings)
     family, _, rest = settings.embedder.partition(":")
-    if family == "vgg16" and rest in ("", "fc7", "fc8"):
+    if family == "vgg16":
         from shared.encoding.vgg16 import open_vgg16  # noqa: PLC0415 (torch takes seconds to import)
 
         return open_vgg16(rest or "fc7", settings, stored)
-    if settings.embedder == "classic":
+    if family == "classic":
         from shared.encoding.classic import ClassicEmbedder  # noqa: PLC0415
 
         return ClassicEmbedder()
-    if family == "onnx" and rest:
-        return _open_onnx(rest, settings, stored)
-    raise ConfigurationError(
-        f"CATALOGUE_EMBEDDER: {settings.embedder!r} is none of vgg16, vgg16:fc8, classic, onnx:PATH, onnx:PATH#output"
-    )
+    return _open_onnx(rest, settings, stored)
+
+
+def check_embedder(settings: Settings) -> None:
+    """Refuse at once what `open_embedder` would refuse after seconds, or after a wait for the store.
+
+    ConfigurationError for an unknown name and for a file that is missing; no library is imported and nothing is read.
+    """
+    family, _, rest = settings.embedder.partition(":")
+    if family == "vgg16" and rest in ("", "fc7", "fc8"):
+        if settings.weights != "imagenet" and not settings.weights.startswith("random:"):
+            _check_file("CATALOGUE_WEIGHTS", Path(settings.weights))
+    elif family == "onnx" and rest:
+        _check_file("CATALOGUE_EMBEDDER", Path(rest.partition("#")[0]))
+    elif settings.embedder != "classic":
+        raise ConfigurationError(
+            f"CATALOGUE_EMBEDDER: {settings.embedder!r} is none of vgg16, vgg16:fc8, classic, onnx:PATH, "
+            "onnx:PATH#output"
+        )
+
+
+def _check_file(setting: str, path: Path) -> None:
+    try:
+        path.stat()
+    except OSError as error:
+        raise ConfigurationError(f"{setting}: {path}: {error.strerror}") from error
 
 
 def _open_onnx(location: str, settings: Settings, stored: EmbedderSpec | None) -> Embedder:

@@ -1,9 +1,7 @@
 """The whole job with the real programs on the embedded default."""
 
-import json
 import random
-import signal
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -72,43 +70,6 @@ def test_without_an_encoder_worker_and_searcher_wait_unready_and_begin_by_themse
         until(lambda: get_status(searcher_ready) == 200, 60, "the searcher", searcher)
 
 
-@pytest.mark.parametrize(
-    ("settings", "named"),
-    [
-        ({"window_months": "0"}, "CATALOGUE_WINDOW_MONTHS"),
-        ({"store_url": "mongodb://host"}, "CATALOGUE_STORE_URL"),
-        ({"events_url": "nowhere"}, "CATALOGUE_EVENTS_URL"),
-        ({"embedder": "vgg19"}, "CATALOGUE_EMBEDDER"),
-        ({"embedder": "onnx:/no/such/file.onnx"}, "/no/such/file.onnx"),
-        ({"embedder": "vgg16", "weights": "/no/such/weights.pth"}, "/no/such/weights.pth"),
-        ({"bits": "100"}, "CATALOGUE_BITS"),
-        ({"wimdow_months": "3"}, "CATALOGUE_WIMDOW_MONTHS"),
-    ],
-)
-def test_a_wrong_setting_ends_with_2_and_one_line_that_names_it(
-    tmp_path: Path, settings: dict[str, str], named: str
-) -> None:
-    made = programs(tmp_path, **settings)
-    event = {"image_id": "a", "event_time": "2026-11-01T00:00:00Z", "image": {"url": "https://host/a.jpg"}}
-    (tmp_path / "events.jsonl").write_text(json.dumps(event) + "\n")
-    refused = made.run("indexer", "fit")
-    assert refused.returncode == 2, refused.stderr
-    assert named in refused.stderr
-    assert "Traceback" not in refused.stderr
-
-
-def test_sigterm_drains_commits_and_ends_with_0(job: Programs) -> None:
-    job.ok("indexer", "produce", "--demo", "60")
-    job.ok("indexer", "fit", "--sample", "50")
-    with job.running("indexer", "run") as worker:
-        until(lambda: metric(job.settings["metrics_port"], "catalogue_indexer_records_total") >= 20, 60, "work", worker)
-        worker.send_signal(signal.SIGTERM)
-        assert worker.wait(30) == 0
-    before = (job.folder / "indexer.log").read_text()
-    assert '"stopped"' in before
-    job.ok("indexer", "run", "--until-caught-up")
-
-
 def events_for_killing(generator: random.Random, now: datetime) -> tuple[list[dict[str, object]], dict[str, int]]:
     """Shuffled events of 60 images: updates, repeats, deletes; and the version of each that must be visible."""
     events: list[dict[str, object]] = []
@@ -131,20 +92,6 @@ def events_for_killing(generator: random.Random, now: datetime) -> tuple[list[di
             events += [event] * generator.randint(1, 2)
     generator.shuffle(events)
     return events, visible
-
-
-@pytest.mark.parametrize("seed", [1, 2])
-def test_workers_killed_at_random_moments_leave_nothing_missing_doubled_or_stale(job: Programs, seed: int) -> None:
-    generator = random.Random(seed)
-    events, visible = events_for_killing(generator, datetime.now(UTC))
-    (job.folder / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
-    job.settings |= {"in_flight_records_max": "16", "write_batch_size": "4"}
-    job.ok("indexer", "fit", "--sample", "50")
-    for _ in range(6):
-        kill_after(job, generator.randint(1, 60))
-    job.ok("indexer", "run", "--until-caught-up")
-    with job.serving() as base:
-        assert all_visible(base) == visible
 
 
 def kill_after(job: Programs, records: int) -> None:
