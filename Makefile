@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench up down
+.PHONY: help install demo test check bench soak up down
 
 help: ## List what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ bench: install ## Measure speed, each against a peer or a limit of the machine i
 	$(BIN)/python deploy/bench/freshness.py
 	$(BIN)/python deploy/bench/freshness.py --embedded
 	$(BIN)/python deploy/bench/query.py
+
+soak: install ## Break every part for MINUTES=30, then compare the index with a model; WRITE=FILE keeps the figures
+	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),30) $(if $(SEED),--seed $(SEED)) $(if $(WRITE),--write $(WRITE))
 
 up: .env ## Kafka, Elasticsearch, indexer, searcher and Prometheus in containers
 	docker compose up --build --detach
