@@ -97,9 +97,15 @@ class VerifyReport:
 
 
 def verify(
-    settings: Settings, *, against_source: bool, repair: bool, now: Callable[[], datetime], stages: Stages
+    settings: Settings,
+    *,
+    against_source: bool,
+    repair: bool,
+    now: Callable[[], datetime],
+    stages: Stages,
+    pause: Callable[[float], None] = time.sleep,
 ) -> VerifyReport:
-    """Compare the store with the event source, or with itself, and repair what can be."""
+    """Compare the store with the event source, or with itself, and repair what can be. `pause` waits between looks."""
     started = time.monotonic()
     with ExitStack() as stack:
         store = stack.enter_context(closing(open_store(settings)))
@@ -111,7 +117,7 @@ def verify(
             reader = SourceReader(scanner, now(), settings.event_bytes_max, advance)
             model = _model(settings, reader)
         rules = Rules(None if active is None else active.encoder_id, now(), settings.window_months)
-        reconciler = Reconciler(store, model, rules, time.sleep)
+        reconciler = Reconciler(store, model, rules, pause)
         with stages("walking the store") as advance:
             walk = reconciler.check(advance)
         faults = counted(walk)

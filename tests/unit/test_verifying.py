@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,14 +10,17 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from indexer.event_log import NewRecord, Record
+from indexer import dead_letters, retries
+from indexer.dead_letters import DeadLetter
+from indexer.event_log import LogReader, NewRecord, Record, opening
 from indexer.reconciling import FaultCount, Reconciler, counted
 from indexer.source_model import SourceModel, SourceReader
-from indexer.verification import VerifyReport
+from indexer.verification import VerifyReport, verify
 from indexer.verifying import Expected, Fault, Findings, Obstacle, Rules, findings_of
 from shared.document import Document, Kind
-from shared.errors import ConfigurationError
+from shared.errors import ConfigurationError, RejectionReason
 from shared.rolling_window import to_milliseconds
+from shared.settings import Settings
 from shared.store import StoredCopy, monthly_indices
 from tests.fake_store import FakeStore
 from tests.memory_indices import MemoryIndices
@@ -334,6 +337,47 @@ def test_a_walk_ends_its_scan_where_it_is_interrupted() -> None:
     with closing(store), pytest.raises(KeyboardInterrupt):
         Reconciler(store, None, RULES, lambda _: None).check(interrupt)
     assert store.ended
+
+
+# The logs beside the source -------------------------------------------------------------------------------------------
+
+
+def commit_all(reader: LogReader) -> list[Record]:
+    with closing(reader):
+        records = list(reader.poll(1000, 0).records)
+        reader.commit({record.partition: record.next_offset for record in records})
+    return records
+
+
+def test_waiting_retries_and_dead_letters_are_not_missing(tmp_path: Path) -> None:
+    settings = Settings(
+        _env_file=None,
+        events_url=f"file://{tmp_path}/events.jsonl",
+        store_url=f"sqlite://{tmp_path}/catalogue.db",
+    )
+
+    def found() -> tuple[int, dict[Fault, tuple[int, int, tuple[str, ...]]]]:
+        report = verify(
+            settings,
+            against_source=True,
+            repair=False,
+            now=lambda: NOW,
+            stages=lambda _: nullcontext(lambda _: None),
+            pause=lambda _: None,
+        )
+        return report.set_aside, nonzero(report.faults)
+
+    lines = [json.dumps(event(1, image_id=name)) for name in ("lost", "waiting", "dead")]
+    (tmp_path / "events.jsonl").write_text("\n".join(lines) + "\n")
+    _, waiting, dead = commit_all(opening.open_reader(settings))
+    with closing(opening.open_retry_writer(settings)) as writer:
+        writer.append([retries.to_new_record(retries.Retry(waiting, None, 1, NOW_MS, NOW_MS))])
+    with closing(opening.open_dead_letter_writer(settings)) as writer:
+        letter = DeadLetter(dead, RejectionReason.IMAGE_NOT_FOUND, "404", None, NOW_MS)
+        writer.append([dead_letters.to_new_record(letter)])
+    assert found() == (2, {Fault.MISSING: (1, 0, ("lost",))})
+    commit_all(opening.open_retry_reader(settings))
+    assert found() == (1, {Fault.MISSING: (2, 0, ("lost", "waiting"))})
 
 
 # The report -----------------------------------------------------------------------------------------------------------
