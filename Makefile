@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench soak up down
+.PHONY: help install demo test check simulate bench soak up down
 
 help: ## List what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ check: install ## Format, lint and types, in seconds
 
 test: check ## The same, and all tests (ARGS=… for pytest); real servers need a Docker engine
 	$(BIN)/pytest $(ARGS)
+
+simulate: install ## Run SEEDS=N simulations of the worker under faults (FIRST=N), or replay one step by step: SEED=N [RECORDS=N]
+	$(BIN)/python -m tests.simulator $(if $(SEED),--seed $(SEED)) $(if $(RECORDS),--records $(RECORDS)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FIRST),--first $(FIRST))
 
 bench: install ## Measure speed, each against a peer or a limit of the machine in the same run (half an hour)
 	$(BIN)/python deploy/bench/forward.py

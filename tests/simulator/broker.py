@@ -1,6 +1,6 @@
-"""The event source and the dead letters: a log with partitions, and a consumer group as Kafka's coordinator leads it.
+"""Logs with partitions, and a consumer group as Kafka's coordinator leads it.
 
-A member that was cut off goes on believing that it holds its partitions until its next poll; meanwhile others hold them.
+A member that was cut off believes until its next poll that it holds its partitions; meanwhile others may hold them.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -112,9 +112,7 @@ class Broker:
 
     def take(self, member: Member) -> list[int]:
         """What a member is assigned now."""
-        taken = [
-            one for one in range(self.partitions) if self.owners[one] is None and self.targets[one] is member
-        ]
+        taken = [one for one in range(self.partitions) if self.owners[one] is None and self.targets[one] is member]
         for one in taken:
             self.owners[one] = member
             self.epochs[one] += 1

@@ -25,7 +25,11 @@ class Checks:
     """Watches one world; `violations` is empty as long as every promise holds."""
 
     def __init__(
-        self, indices: MemoryIndices, wall: Callable[[], datetime], searcher_skew: timedelta, dead_letters: list[NewRecord]
+        self,
+        indices: MemoryIndices,
+        wall: Callable[[], datetime],
+        searcher_skew: timedelta,
+        dead_letters: list[NewRecord],
     ) -> None:
         self._indices = indices
         self._wall = wall
@@ -36,6 +40,10 @@ class Checks:
         self._open: dict[str, dict[int, tuple[str, tuple[int, int]]]] = defaultdict(dict)
         self._orphans: dict[str, set[tuple[int, int]]] = defaultdict(set)
         self._positions: dict[int, int] = defaultdict(int)
+        self._letters: dict[tuple[int, int], RejectionReason] = {}
+        self._letters_read = 0
+        self._retried: dict[tuple[int, int], int] = {}
+        self._retries_read: dict[int, int] = defaultdict(int)
         self._done: dict[str, int] = {}
         self._shown: dict[str, Document] = {}
         self._floor: dict[str, int] = {}
@@ -194,7 +202,7 @@ class Checks:
             self._say(f"{document} was stored for {meant}")
 
     def _check_quiet(self, image_id: str) -> None:
-        """P3: while no record of an image is in anybody's hands it has one live copy at most, of its highest version."""
+        """P3: an image of which nobody has a record in hand has one live copy at most, of its highest version."""
         waited_for = any(offset >= self._positions[partition] for partition, offset in self._orphans[image_id])
         if self._open[image_id] or waited_for or image_id not in self._done:
             return
@@ -242,14 +250,23 @@ class Checks:
 
     def _retried_later(self, number: int) -> set[tuple[int, int]]:
         """The places of the records of which a retry with a higher number is in the log."""
-        retries = [retry_of(record) for records in self.retries for record in records]
-        return {_place(retry.record) for retry in retries if retry is not None and retry.number > number}
+        for partition, records in enumerate(self.retries):
+            for record in records[self._retries_read[partition] :]:
+                retry = retry_of(record)
+                assert retry is not None
+                place = _place(retry.record)
+                self._retried[place] = max(retry.number, self._retried.get(place, 0))
+            self._retries_read[partition] = len(records)
+        return {place for place, highest in self._retried.items() if highest > number}
 
-    def _lettered(self) -> Mapping[tuple[int, int], str]:
-        letters = [from_record(_as_record(one)) for one in self._dead_letters]
-        return {
-            (int(letter.source[0]), letter.source[1]): letter.reason.value for letter in letters if letter is not None
-        }
+    def _lettered(self) -> Mapping[tuple[int, int], RejectionReason]:
+        """The places of the records in the dead letters, and why they are there."""
+        for new in self._dead_letters[self._letters_read :]:
+            letter = from_record(Record("letters", 0, 1, new.timestamp_ms, new.key, new.value, new.headers))
+            assert letter is not None
+            self._letters[_place(letter.record)] = letter.reason
+        self._letters_read = len(self._dead_letters)
+        return self._letters
 
     def _say(self, violation: str) -> None:
         self.violations.append(violation)
@@ -266,10 +283,6 @@ def _is_inside(happening: Happening, now: datetime) -> bool:
 
 def _place(record: Record) -> tuple[int, int]:
     return int(record.partition), record.offset
-
-
-def _as_record(new: NewRecord) -> Record:
-    return Record("letters", 0, 1, new.timestamp_ms, new.key, new.value, new.headers)
 
 
 def summary(violations: Sequence[str]) -> str:

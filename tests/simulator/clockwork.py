@@ -137,7 +137,10 @@ class SimulatedExecutor(Executor):
 
 
 class SimulatedLoop(asyncio.AbstractEventLoop):
-    """The event loop of one machine: callbacks in their order, as always, whenever the agenda says."""
+    """The event loop of one machine: callbacks in their order, as always, whenever the agenda says.
+
+    It has what coroutines, tasks, futures and timeouts need, and neither sockets nor signals nor child processes.
+    """
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
@@ -150,23 +153,23 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
     def time(self) -> float:
         return self._agenda.seconds
 
-    def call_soon(self, callback: Any, *arguments: Any, context: contextvars.Context | None = None) -> asyncio.Handle:
+    def call_soon(self, callback: Any, *arguments: Any, context: contextvars.Context | None = None) -> asyncio.Handle:  # type: ignore[override]
         handle = asyncio.Handle(callback, arguments, self, context)
         self._ready.append(handle)
         self._wake()
         return handle
 
-    def call_soon_threadsafe(
+    def call_soon_threadsafe(  # type: ignore[override]
         self, callback: Any, *arguments: Any, context: contextvars.Context | None = None
     ) -> asyncio.Handle:
         return self.call_soon(callback, *arguments, context=context)
 
-    def call_later(
+    def call_later(  # type: ignore[override]
         self, delay: float, callback: Any, *arguments: Any, context: contextvars.Context | None = None
     ) -> asyncio.TimerHandle:
         return self.call_at(self.time() + delay, callback, *arguments, context=context)
 
-    def call_at(
+    def call_at(  # type: ignore[override]
         self, when: float, callback: Any, *arguments: Any, context: contextvars.Context | None = None
     ) -> asyncio.TimerHandle:
         handle = asyncio.TimerHandle(when, callback, arguments, self, context)
@@ -181,7 +184,7 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
     ) -> "asyncio.Task[Any]":
         return asyncio.Task(coroutine, loop=self, name=name, **options)
 
-    def run_in_executor(self, executor: Any, work: Any, *arguments: Any) -> "asyncio.Future[Any]":
+    def run_in_executor(self, executor: Any, work: Any, *arguments: Any) -> "asyncio.Future[Any]":  # type: ignore[override]
         future = self.create_future()
         (executor or self._default_executor).take(future, lambda: work(*arguments))
         return future

@@ -3,7 +3,7 @@
 import json
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from indexer.event_log import NewRecord
@@ -138,24 +138,25 @@ def draw(seed: int, records_max: int | None = None) -> Scenario:
         dice=dice,
     )
     productions = _productions(dice, scenario, duel=duel)
-    return _with(scenario, productions=productions[:records_max])
-
-
-def _with(scenario: Scenario, **changes: object) -> Scenario:
-    return Scenario(**{**{name: getattr(scenario, name) for name in Scenario.__dataclass_fields__}, **changes})  # type: ignore[arg-type]
+    return replace(scenario, productions=productions[:records_max])
 
 
 def _calendar(dice: random.Random) -> list[tuple[float, timedelta]]:
     if dice.random() < 0.6:
         return []
     return sorted(
-        (dice.uniform(1, FAULTY_SECONDS), timedelta(days=dice.choice([1, 28, 30, 31, 45, 92]), hours=dice.randint(0, 3)))
+        (
+            dice.uniform(1, FAULTY_SECONDS),
+            timedelta(days=dice.choice([1, 28, 30, 31, 45, 92]), hours=dice.randint(0, 3)),
+        )
         for _ in range(dice.randint(1, 4))
     )
 
 
 def _skew(dice: random.Random) -> timedelta:
-    return timedelta(seconds=dice.choice([0, 0, dice.uniform(-SKEW_SECONDS_MAX, SKEW_SECONDS_MAX), dice.uniform(-5, 5)]))
+    return timedelta(
+        seconds=dice.choice([0, 0, dice.uniform(-SKEW_SECONDS_MAX, SKEW_SECONDS_MAX), dice.uniform(-5, 5)])
+    )
 
 
 def _opposite(dice: random.Random) -> list[timedelta]:
@@ -168,12 +169,18 @@ _SETTINGS: dict[tuple[int, int, int, bool, int], Settings] = {}
 
 def _settings(dice: random.Random) -> Settings:
     """Small batches and bounds, so that few records meet all of them."""
-    chosen = (dice.choice([2, 4, 12]), dice.choice([4, 20]), dice.choice([1, 2, 3, 8]), dice.random() < 0.3, dice.choice([2, 10]))
+    chosen = (
+        dice.choice([2, 4, 12]),
+        dice.choice([4, 20]),
+        dice.choice([1, 2, 3, 8]),
+        dice.random() < 0.3,
+        dice.choice([2, 10]),
+    )
     if chosen not in _SETTINGS:
         in_flight, redone, batch, thumbnails, retries = chosen
         # Building one takes longer than a short simulation.
         _SETTINGS[chosen] = Settings(
-            _env_file=None,  # type: ignore[call-arg]
+            _env_file=None,
             in_flight_records_max=in_flight,
             redone_records_max=redone,
             write_batch_size=batch,
@@ -221,9 +228,9 @@ def _productions(dice: random.Random, scenario: Scenario, *, duel: bool) -> list
     happenings = _versioned(dice, drawn, in_order_of_time=bool(scenario.calendar))
     productions = []
     for at, happening in zip(seconds, happenings, strict=True):
-        copies = dice.choice([1, 1, 1, 2, 3])
-        for _ in range(copies):
-            partition = (hash_of(happening.image_id) if keyed else dice.randrange(99)) % scenario.partitions
+        first = hash_of(happening.image_id) if keyed else dice.randrange(99)
+        for copy in range(dice.choice([1, 2, 2] if duel else [1, 1, 1, 2, 3])):
+            partition = (first + (0 if keyed else copy)) % scenario.partitions
             again = at + dice.choice([0, 0, dice.uniform(0, 2)])
             productions.append(Production(again, partition, happening, _record(happening)))
     for _ in range(dice.choice([0, 0, 1, 2])):
@@ -274,7 +281,7 @@ def _versioned(dice: random.Random, drawn: Sequence[Happening], *, in_order_of_t
             while time in taken:
                 time += 1
             taken.add(time)
-            happenings[place] = _at(happenings[place], time)
+            happenings[place] = replace(happenings[place], event_time_ms=time)
         by_time = sorted(places, key=lambda place: happenings[place].event_time_ms)
         order = by_time if in_order_of_time else dice.sample(places, len(places))
         if not in_order_of_time and dice.random() < 0.5:
@@ -282,12 +289,8 @@ def _versioned(dice: random.Random, drawn: Sequence[Happening], *, in_order_of_t
         for version, place in enumerate(order, 1):
             one = happenings[place]
             number = version if one.explicit else one.event_time_ms * 1000
-            happenings[place] = Happening(image_id, number, one.explicit, one.event_time_ms, one.url)
+            happenings[place] = replace(one, version=number)
     return happenings
-
-
-def _at(one: Happening, event_time_ms: int) -> Happening:
-    return Happening(one.image_id, one.version, one.explicit, event_time_ms, one.url)
 
 
 def _record(happening: Happening) -> NewRecord:
@@ -298,6 +301,4 @@ def _record(happening: Happening) -> NewRecord:
         value["deleted"] = True
     else:
         value["image"] = {"url": happening.url}
-    return NewRecord(
-        happening.image_id.encode(), json.dumps(value).encode(), timestamp_ms=happening.event_time_ms
-    )
+    return NewRecord(happening.image_id.encode(), json.dumps(value).encode(), timestamp_ms=happening.event_time_ms)

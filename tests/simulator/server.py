@@ -8,7 +8,7 @@ from datetime import datetime
 from shared.document import Document
 from shared.errors import RejectedError, StoreUnavailableError
 from shared.store import WriteOutcome, monthly_indices
-from shared.store.monthly_indices import Put, PutOutcome
+from shared.store.monthly_indices import MonthlyIndices, Put, PutOutcome
 from tests.memory_indices import MemoryIndices
 from tests.simulator.broker import Wire
 from tests.simulator.clockwork import Machine
@@ -54,7 +54,7 @@ class SimulatedIndices:
         self.sent: list[deque[Put]] = []
         """What bulk requests under way still have to store; it may be stored though the machine dies."""
         self.doom: Callable[[], None] | None = None
-        """Called once something was stored, to let the machine die right then."""
+        """Called right after an image was stored beside an older copy, to let the machine die then."""
 
     def live(self) -> Sequence[str]:
         self._ask()
@@ -128,13 +128,14 @@ class SimulatedIndices:
                 refused.append(put)
             else:
                 outcomes[places[id(put)]] = self._server.put(put)
-                self._meet_doom()
+                self._meet_doom(put)
         # By identity, as two empty requests are equal.
         self.sent = [one for one in self.sent if one is not request]
         return refused
 
-    def _meet_doom(self) -> None:
-        if self.doom is not None:
+    def _meet_doom(self, put: Put) -> None:
+        # The moment that matters most: an image has come to a month, and its older copy is still there.
+        if self.doom is not None and put.document.live and len(self._server.indices.held(put.document.image_id)) > 1:
             self._machine.agenda.after(0, self.doom)
             self.doom = None
             self._machine.pause(0.001)
@@ -158,7 +159,7 @@ class SimulatedIndices:
 class SimulatedStore:
     """The part of the store's contract that a worker uses, over the primitives of one machine."""
 
-    def __init__(self, indices: SimulatedIndices) -> None:
+    def __init__(self, indices: MonthlyIndices) -> None:
         self.indices = indices
 
     def settle(self, image_ids: Sequence[str]) -> Mapping[str, Document]:

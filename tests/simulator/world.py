@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from indexer.duty import EVENTS, RETRIES
 from indexer.event_log import NewRecord, Record
@@ -12,7 +13,14 @@ from tests.simulator.broker import Broker, Wire
 from tests.simulator.checks import Checks, outcomes_add_up, summary
 from tests.simulator.clockwork import Agenda
 from tests.simulator.process import Surroundings, WorkerProcess
-from tests.simulator.scenario import FAULTY_SECONDS, SESSION_SECONDS, SKEW_SECONDS_MAX, Scenario, Strike
+from tests.simulator.scenario import (
+    FAULTY_SECONDS,
+    SESSION_SECONDS,
+    SKEW_SECONDS_MAX,
+    Production,
+    Scenario,
+    Strike,
+)
 from tests.simulator.server import REFRESH_SECONDS, Server
 
 # Once the faults have stopped, all must be done within so many virtual seconds.
@@ -76,19 +84,17 @@ class World:
         finally:
             for process in self._processes:
                 process.bury()
-        return Report(
-            self._scenario.seed, violation, len(self._scenario.productions), self._agenda.steps, self._struck
-        )
+        return Report(self._scenario.seed, violation, len(self._scenario.productions), self._agenda.steps, self._struck)
 
     def _prepare(self) -> None:
         for production in self._scenario.productions:
-            self._agenda.at(production.seconds, lambda one=production: self._produce(one))  # type: ignore[misc]
+            self._agenda.at(production.seconds, partial(self._produce, production))
         for strike in self._scenario.strikes:
-            self._agenda.at(strike.seconds, lambda one=strike: self._strike(one))  # type: ignore[misc]
+            self._agenda.at(strike.seconds, partial(self._strike, strike))
         for slot in range(self._scenario.workers):
-            self._agenda.at(self._dice.random(), lambda slot=slot: self._boot(slot))  # type: ignore[misc]
+            self._agenda.at(self._dice.random(), partial(self._boot, slot))
         for seconds, by in self._scenario.calendar:
-            self._agenda.at(seconds, lambda by=by: self._say(f"all clocks go forward by {by}"))  # type: ignore[misc]
+            self._agenda.at(seconds, partial(self._say, f"all clocks go forward by {by}"))
         self._agenda.at(FAULTY_SECONDS + 0.5, self._heal)
         self._refresh_now_and_then()
 
@@ -181,11 +187,10 @@ class World:
 
     # What happens to them -----------------------------------------------------------------------------------------
 
-    def _produce(self, production: object) -> None:
-        assert hasattr(production, "partition")
-        record = self._broker.append(production.partition, production.record)  # type: ignore[attr-defined]
-        happening = production.happening  # type: ignore[attr-defined]
-        self._say(f"produced {record.partition}@{record.offset}: {happening or record.value}")
+    def _produce(self, production: Production) -> None:
+        record = self._broker.append(production.partition, production.record)
+        happening = production.happening
+        self._say(f"produced {record.partition}@{record.offset}: {happening or record.value!r}")
         self._checks.produced(production.partition, record.offset, happening)
 
     def _boot(self, slot: int) -> None:
@@ -236,11 +241,9 @@ class World:
         slot = self._slots.index(process)
         self._slots[slot] = None
         self._checks.died(process.name)
-        for request in process.indices.sent:
-            if self._dice.random() < 0.5:
-                # It was sent already: the server goes on with it.
-                for put in request:
-                    self._agenda.after(self._dice.uniform(0, SESSION_SECONDS - 1), lambda put=put: self._server.put(put))  # type: ignore[misc]
+        for put in [put for request in process.indices.sent if self._dice.random() < 0.5 for put in request]:
+            # It was sent already: the server goes on with it.
+            self._agenda.after(self._dice.uniform(0, SESSION_SECONDS - 0.5), partial(self._server.put, put))
         self._agenda.after(SESSION_SECONDS, lambda: self._evict(process))
         self._agenda.after(duration, lambda: self._boot(slot))
 
@@ -271,7 +274,7 @@ class World:
     def _cut_off(self, wires: list[Wire], duration: float) -> None:
         for wire in wires:
             wire.away = True
-            self._agenda.after(duration, lambda wire=wire: setattr(wire, "away", False))  # type: ignore[misc]
+            self._agenda.after(duration, partial(setattr, wire, "away", False))
 
     def _heal(self) -> None:
         self._say("the faults stop")
