@@ -1,15 +1,12 @@
 """The whole job through a real Kafka and a real Elasticsearch, beside the embedded default."""
 
 import csv
-import json
 import random
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.integration.test_embedded_job import all_visible, events_for_killing, kill_after
 from tests.programs import Programs, get_json, get_status, metric, programs, until
 from tests.tcp_proxy import TcpProxy
 
@@ -62,21 +59,6 @@ def precision_at_10(replies: list[dict[str, Any]], seeds: list[str]) -> float:
         others = [hit for hit in reply["hits"] if hit["image_id"] != seed][:10]
         shares.append(sum(hit["attributes"]["category"] == seed.split("/")[0] for hit in others) / 10)
     return sum(shares) / len(shares)
-
-
-def test_workers_killed_on_real_servers_leave_nothing_missing_doubled_or_stale(real: Programs) -> None:
-    generator = random.Random(3)
-    events, visible = events_for_killing(generator, datetime.now(UTC))
-    (real.folder / "source.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
-    real.settings |= {"in_flight_records_max": "16", "write_batch_size": "4"}
-    real.ok("indexer", "produce", "--jsonl", str(real.folder / "source.jsonl"))
-    real.ok("indexer", "fit", "--sample", "50")
-    for _ in range(3):
-        kill_after(real, generator.randint(5, 40))
-    real.ok("indexer", "run", "--until-caught-up")
-    with real.serving() as base:
-        until(lambda: visible_count(base) == len(visible), 30, "the refresh")
-        assert all_visible(base) == visible
 
 
 def test_a_store_that_is_away_at_the_start_and_later_is_waited_for_and_told_once(real: Programs) -> None:

@@ -8,6 +8,7 @@ import itertools
 import json
 import random
 import threading
+import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -148,5 +149,15 @@ def forget_deletes_at_once(job: Programs) -> None:
 
 def visible(base: str) -> dict[str, int]:
     """The version that each visible image shows."""
-    images = get_json(f"{base}/v1/images?limit=100")["images"]
-    return {image["image_id"]: get_json(f"{base}/v1/images/{image['image_id']}")["version"] for image in images}
+    listed = (image["image_id"] for image in get_json(f"{base}/v1/images?limit=100")["images"])
+    return {image_id: found for image_id in listed if (found := version_of(base, image_id)) is not None}
+
+
+def version_of(base: str, image_id: str) -> int | None:
+    """The version of an image, in real time: none though a list that is not refreshed may still name it."""
+    try:
+        return int(get_json(f"{base}/v1/images/{image_id}")["version"])
+    except urllib.error.HTTPError as error:
+        assert error.code == 404
+        error.close()
+        return None
