@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from kafka import KafkaAdminClient
+from kafka import KafkaAdminClient, KafkaProducer
 from structlog import get_logger
 
 from indexer.event_log import NewRecord, Record
@@ -439,3 +439,14 @@ def assert_away(*calls: Callable[[], object]) -> None:
             tries.append(time.monotonic() - start)
             assert sum(tries) < 45, "waited in vain"
         assert max(tries) < 25
+
+
+@pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
+def test_records_are_read_in_whichever_way_their_producer_compressed_them(topic: Topic, codec: str) -> None:
+    topic.writer().append([NewRecord(b"plain", b"0")])
+    with closing(KafkaProducer(bootstrap_servers=[topic.server], compression_type=codec)) as producer:
+        for number in range(3):
+            producer.send(topic.name, key=codec.encode(), value=str(number).encode() * 1000)
+        producer.flush(10)
+    read = [record.value for record in topic.scanner().scan()]
+    assert sorted(value or b"" for value in read) == sorted([b"0", *(str(n).encode() * 1000 for n in range(3))])
