@@ -150,8 +150,8 @@ class Store(Protocol):
     def scan(self) -> Generator[StoredCopy, None, None]:
         """Every copy in every month, markers included, by image id in the order of its code points; read in pages.
 
-        All that was written before the first step is among them. What is written meanwhile may be seen or not, and of an
-        image that moves both copies or none: look again with `copies`. Close the iterator where it is left early.
+        All that was written before the first step is among them. What is written meanwhile may be seen or not, and of
+        an image that moves both copies or none: look again with `copies`. Close the iterator where it is left early.
         """
 
     def copies(self, image_ids: Sequence[str]) -> Sequence[StoredCopy]:
