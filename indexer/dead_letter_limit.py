@@ -17,8 +17,9 @@ _UNSETTLED = frozenset({Outcome.RETRIED, Outcome.ABANDONED})
 
 @dataclass(eq=False, slots=True)
 class Attempt:
-    """A record that is being processed; `outcome` once it has one."""
+    """A record that is being processed: the how-manieth it is, and its `outcome` once it has one."""
 
+    number: int
     outcome: Outcome | None = None
 
 
@@ -34,7 +35,9 @@ class DeadLetterLimit:
         """0 is no limit, nor is a share of 1."""
         self._consecutive_max = consecutive_max
         self._letters_max = share_max * _SHARE_OF if 0 < share_max < 1 else _SHARE_OF
-        self._consecutive = 0
+        self._begun = 0
+        # Numbers of the letters that were begun after all records that have passed.
+        self._run: list[int] = []
         self._recent: deque[RejectionReason | None] = deque(maxlen=_SHARE_OF)
         self._reasons: Counter[RejectionReason | None] = Counter()
         # In the order in which they were begun.
@@ -44,26 +47,26 @@ class DeadLetterLimit:
     @contextmanager
     def attempt(self) -> Iterator[Attempt]:
         """The time that a record is being processed; its outcome is set at the end."""
-        attempt = Attempt()
+        self._begun += 1
+        attempt = Attempt(self._begun)
         self._under_way[attempt] = None
         try:
             yield attempt
         finally:
             del self._under_way[attempt]
             if attempt.outcome not in {None, Outcome.DEAD_LETTERED, *_UNSETTLED}:
-                self._consecutive = 0
+                self._run = [number for number in self._run if number > attempt.number]
                 self._note(None)
             self._wake()
 
     async def admit(self, attempt: Attempt, reason: RejectionReason, record: Record, detail: str) -> None:
         """Return where a letter may be written; BadInputHaltError where it is one too many."""
         example = f"partition {record.partition}, offset {record.offset}: {detail}"
-        while 0 < self._consecutive_max <= self._consecutive:
+        while 0 < self._consecutive_max <= len(self._run):
             if next(iter(self._under_way)) is attempt:
-                raise self._halt(f"the last {self._consecutive} records", "CONSECUTIVE", example)
-            changed = self._changed
-            await changed.wait()
-        self._consecutive += 1
+                raise self._halt(f"the last {len(self._run)} records", "CONSECUTIVE", example)
+            await self._changed.wait()
+        self._run.append(attempt.number)
         self._note(reason)
         letters = len(self._recent) - self._reasons[None]
         if len(self._recent) == _SHARE_OF and letters > self._letters_max:
