@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,16 @@ SASL: dict[str, Any] = {"kafka_security_protocol": "SASL_SSL", "kafka_username":
 
 
 @pytest.mark.parametrize("url", ["file://{folder}/events.jsonl", "file:{folder}/events.jsonl"])
-def test_a_file_url_names_a_file_and_the_dead_letters_beside_it(tmp_path: Path, url: str) -> None:
+def test_a_file_url_names_a_file_and_the_logs_beside_it(tmp_path: Path, url: str) -> None:
     settings = Settings(events_url=url.format(folder=tmp_path))
     opening.open_writer(settings).append([NewRecord(None, b"{}")])
     opening.open_dead_letter_writer(settings).append([NewRecord(None, b"{}")])
-    assert {path.name for path in tmp_path.iterdir()} == {"events.jsonl", "events.dead-letters.jsonl"}
+    opening.open_retry_writer(settings).append([NewRecord(b"key", b"{}", [("header", b"\xff")])])
+    with closing(opening.open_retry_reader(settings)) as reader:
+        (retry,) = reader.poll(10, 1).records
+    assert (retry.key, retry.value, list(retry.headers)) == (b"key", b"{}", [("header", b"\xff")])
+    names = {path.name for path in tmp_path.iterdir() if path.suffix == ".jsonl"}
+    assert names == {"events.jsonl", "events.dead-letters.jsonl", "events.retries.jsonl"}
 
 
 def test_a_relative_file_lies_under_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,7 +39,12 @@ def test_a_relative_file_lies_under_the_working_directory(tmp_path: Path, monkey
 
 def test_a_kafka_url_names_a_topic_without_asking_a_broker() -> None:
     settings = Settings(events_url="kafka://nowhere.invalid,[::1]:9093/catalogue.events_1-a")
-    for opened in (opening.open_reader(settings), opening.open_dead_letter_writer(settings)):
+    for opened in (
+        opening.open_reader(settings),
+        opening.open_dead_letter_writer(settings),
+        opening.open_retry_reader(settings),
+        opening.open_retry_writer(settings),
+    ):
         assert isinstance(opened, KafkaReader | KafkaWriter)
         opened.close()
 
