@@ -34,6 +34,8 @@ OUTAGE_SECONDS = 2.0
 """How long a refusal lasts; in full 120 (F04), 600 (F06), 300 (F10)."""
 RECOVERY_SECONDS = 60.0
 """Within which a worker is back at its work, and at 95 % of its rate."""
+START_SECONDS = 180.0
+"""Of Elasticsearch itself, on a busy machine."""
 RATE_SECONDS = 1.0
 MEMORY_GROWTH_BYTES = 64 * 1024 * 1024
 KILLS = 1
@@ -237,9 +239,10 @@ def test_a_server_killed_in_the_middle_of_bulks_loses_nothing_and_moves_images_o
             job.server.kill()
             until(job.is_waiting, 30, "the kill to be noticed", worker)
             job.server.start()
+            until(job.server.answers, START_SECONDS, "Elasticsearch")
             started = time.monotonic()
             until(lambda: job.status("readyz") == 200, RECOVERY_SECONDS, "the worker", worker)
-            print("ready after start", time.monotonic() - started)
+            print("ready after the store answers", time.monotonic() - started)
         job.await_end(worker)
     job.assert_as_modelled()
 
