@@ -241,6 +241,8 @@ class SimulatedReader:
     def _fetch(self, records_max: int) -> list[Record]:
         dice = self._machine.agenda.dice
         records: list[Record] = []
+        if not records_max or all(len(self._broker.records[one]) == at for one, at in self._positions.items()):
+            return records
         for one in dice.sample(list(self._positions), len(self._positions)):
             waiting = self._broker.records[one]
             count = min(len(waiting) - self._positions[one], records_max - len(records))

@@ -53,8 +53,8 @@ class SimulatedIndices:
         self._wire = wire
         self.sent: list[deque[Put]] = []
         """What bulk requests under way still have to store; it may be stored though the machine dies."""
-        self.doom: Callable[[], None] | None = None
-        """Called right after an image was stored beside an older copy, to let the machine die then."""
+        self.doom: Callable[[], bool] | None = None
+        """Called right after something was stored beside another live copy: whether the machine dies there."""
 
     def live(self) -> Sequence[str]:
         self._ask()
@@ -135,10 +135,11 @@ class SimulatedIndices:
 
     def _meet_doom(self, put: Put) -> None:
         # The moment that matters most: an image has come to a month, and its older copy is still there.
-        if self.doom is not None and put.document.live and len(self._server.indices.held(put.document.image_id)) > 1:
-            self._machine.agenda.after(0, self.doom)
+        others = [one for one in self._server.indices.held(put.document.image_id) if one.live and one != put.document]
+        if self.doom is not None and others and self.doom():
             self.doom = None
-            self._machine.pause(0.001)
+            # It does not return: the machine is dead.
+            self._machine.pause(0)
 
     def _ask(self) -> None:
         self._machine.pause(self._wire.delay())

@@ -114,8 +114,10 @@ class World:
         return summary(violations) if violations else None
 
     def _over(self) -> bool:
+        # Whether all is done is worth asking now and then only.
         return (
             self._healed
+            and self._agenda.steps % 16 == 0
             and all(broker.committed == broker.ends() for broker in (self._broker, self._retries))
             and all(process is not None and not process.in_flight for process in self._slots)
         )
@@ -233,10 +235,12 @@ class World:
             skew = timedelta(seconds=self._dice.uniform(-SKEW_SECONDS_MAX, SKEW_SECONDS_MAX))
             process.skew = self._skews[slot] = skew
 
-    def _kill(self, process: WorkerProcess, duration: float) -> None:
+    def _kill(self, process: WorkerProcess, duration: float) -> bool:
+        """SIGKILL, where that is allowed; the process starts again after `duration`."""
         if self._healed or process not in self._slots or self._has_zombie_work(process):
             # What a dead zombie leaves behind nobody reads again: see `RELIABILITY.md` and `indexer verify`.
-            return
+            return False
+        self._say(f"{process.name} is killed")
         process.machine.alive = False
         slot = self._slots.index(process)
         self._slots[slot] = None
@@ -246,6 +250,7 @@ class World:
             self._agenda.after(self._dice.uniform(0, SESSION_SECONDS - 0.5), partial(self._server.put, put))
         self._agenda.after(SESSION_SECONDS, lambda: self._evict(process))
         self._agenda.after(duration, lambda: self._boot(slot))
+        return True
 
     def _has_zombie_work(self, process: WorkerProcess) -> bool:
         """Whether it works on a record that another one may have been given meanwhile."""
