@@ -250,7 +250,9 @@ class Pipeline:
     async def _write(self, documents: Sequence[Document]) -> Sequence[WriteOutcome | Exception]:
         self._parts.metrics.batch_size.labels("write").observe(len(documents))
         async with self._timed("write"):
-            return await self._ask_store(lambda store: store.write(documents, self._parts.now()))
+            # Tried again in the same month: a try that is carried out late must meet its own version there.
+            now = self._parts.now()
+            return await self._ask_store(lambda store: store.write(documents, now))
 
     async def _dead_letter(self, letters: Sequence[DeadLetter]) -> Sequence[Exception | None]:
         await self._append("dead_letter", "dead_letters", self._parts.dead_letters, list(map(to_new_record, letters)))
@@ -272,10 +274,8 @@ class Pipeline:
             await self._parts.patience.until_available(dependency, append)
 
     async def _ask_store(self, question: Callable[[Store], _Answer]) -> _Answer:
-        loop = asyncio.get_running_loop()
-
         def ask() -> Awaitable[_Answer]:
-            return loop.run_in_executor(self._parts.store_threads, question, self._parts.store)
+            return asyncio.get_running_loop().run_in_executor(self._parts.store_threads, question, self._parts.store)
 
         return await self._parts.patience.until_available("store", ask)
 

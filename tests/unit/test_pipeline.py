@@ -40,6 +40,7 @@ class Rig:
     decoder: FakeDecoder = field(default_factory=FakeDecoder)
     encoder: FakeEncoder = field(default_factory=FakeEncoder)
     dead_letters: FakeWriter = field(default_factory=FakeWriter)
+    clock: datetime = NOW
     pipeline: Pipeline | None = None
     _offset: int = 0
 
@@ -76,7 +77,7 @@ async def running(**changed: object) -> AsyncIterator[Rig]:
             rig.dead_letters,
             patience,
             metrics,
-            lambda: NOW,
+            lambda: rig.clock,
             threads,
             model,
             letters,
@@ -253,6 +254,25 @@ async def test_a_store_that_is_away_is_waited_for() -> None:
         rig.store.write = away.write  # type: ignore[method-assign, assignment]
         assert await rig.put(event()) is Outcome.INDEXED
         assert away.failures == 0
+
+
+async def test_a_write_is_tried_again_in_the_month_of_its_first_try() -> None:
+    """The store may carry out the first try late; only in the same month is it then refused for its version."""
+    moments: list[datetime] = []
+
+    class Late(FakeStore):
+        def write(self, documents: Any, now: datetime) -> Any:
+            moments.append(now)
+            if len(moments) == 1:
+                rig.clock = NOW + timedelta(days=20)
+                raise StoreUnavailableError("no reply came")
+            return super().write(documents, now)
+
+    async with running() as rig:
+        late = Late()
+        rig.store.write = late.write  # type: ignore[method-assign]
+        assert await rig.put(event()) is Outcome.INDEXED
+        assert moments == [NOW, NOW]
 
 
 async def test_a_dead_letter_log_that_is_away_is_waited_for() -> None:
