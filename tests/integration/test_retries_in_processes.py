@@ -21,11 +21,16 @@ def host() -> Iterator[ImageHost]:
 
 
 @pytest.fixture
-def job(tmp_path: Path, host: ImageHost) -> Programs:
-    made = programs(tmp_path, fetch_tries="1", fetch_allowed_hosts=f"127.0.0.1:{host.port}")
-    made.append([event("fitted", host.serve("/fitted.png", encode(draw(seed=1), "PNG")))])
-    made.ok("indexer", "fit", "--sample", "10")
-    return made
+def embedded(tmp_path: Path, host: ImageHost) -> Programs:
+    return fitted(programs(tmp_path), host)
+
+
+def fitted(job: Programs, host: ImageHost) -> Programs:
+    """The job with one picture and an encoder."""
+    job.settings |= {"fetch_tries": "1", "fetch_allowed_hosts": f"127.0.0.1:{host.port}"}
+    job.append([event("fitted", host.serve("/fitted.png", encode(draw(seed=1), "PNG")))])
+    job.ok("indexer", "fit", "--sample", "10")
+    return job
 
 
 def event(image_id: str, url: str, version: int = 1) -> dict[str, object]:
@@ -47,7 +52,7 @@ def dead_host() -> str:
 def test_f24_a_failed_fetch_keeps_its_place_through_a_kill_and_is_indexed_once_the_host_answers(
     job: Programs, host: ImageHost
 ) -> None:
-    job.settings |= {"fetch_retry_seconds": "2", "fetch_host_pause_seconds": "0.5"}
+    fitted(job, host).settings |= {"fetch_retry_seconds": "2", "fetch_host_pause_seconds": "0.5"}
     url = host.serve("/a.png", status=503)
     job.append([event("a", url), event("behind", host.url("/fitted.png"))])
     with job.worker() as worker:
@@ -65,36 +70,36 @@ def test_f24_a_failed_fetch_keeps_its_place_through_a_kill_and_is_indexed_once_t
 
 
 def test_f24_a_host_that_never_answers_ends_in_the_dead_letters_and_a_stop_waits_for_no_retry(
-    job: Programs, host: ImageHost
+    embedded: Programs, host: ImageHost
 ) -> None:
     url = dead_host()
-    job.settings |= {"fetch_allowed_hosts": f"127.0.0.1:{host.port},{url.split('/')[2]}"}
-    job.append([event("a", url, version=7)])
-    with job.worker() as worker:
-        until(lambda: job.worker_metric("in_flight_records", log="retries") == 1, 60, "the retry", worker)
+    embedded.settings |= {"fetch_allowed_hosts": f"127.0.0.1:{host.port},{url.split('/')[2]}"}
+    embedded.append([event("a", url, version=7)])
+    with embedded.worker() as worker:
+        until(lambda: embedded.worker_metric("in_flight_records", log="retries") == 1, 60, "the retry", worker)
         worker.terminate()
         assert worker.wait(10) == 0
-    assert job.json("indexer", "dead-letters", "list")["dead_letters"] == []
-    job.settings |= {"fetch_retry_seconds": "0.2", "fetch_retries": "3"}
-    job.ok("indexer", "run", "--until-caught-up")
-    (letter,) = job.json("indexer", "dead-letters", "list")["dead_letters"]
+    assert embedded.json("indexer", "dead-letters", "list")["dead_letters"] == []
+    embedded.settings |= {"fetch_retry_seconds": "0.2", "fetch_retries": "3"}
+    embedded.ok("indexer", "run", "--until-caught-up")
+    (letter,) = embedded.json("indexer", "dead-letters", "list")["dead_letters"]
     assert (letter["image_id"], letter["reason"]) == ("a", "image_unavailable")
-    source = (job.folder / "events.jsonl").read_bytes()
+    source = (embedded.folder / "events.jsonl").read_bytes()
     assert letter["source_partition"] == "events.jsonl"
     assert json.loads(source[letter["source_offset"] :])["image_id"] == "a"
 
 
-def test_f15_a_bad_release_halts_the_worker_with_4_and_what_to_do(job: Programs) -> None:
-    job.settings |= {"dead_letters_consecutive_max": "20"}
-    job.append([{"image_id": f"bad-{number}", "picture": "renamed"} for number in range(500)])
-    halted = job.run("indexer", "run", "--until-caught-up")
+def test_f15_a_bad_release_halts_the_worker_with_4_and_what_to_do(embedded: Programs) -> None:
+    embedded.settings |= {"dead_letters_consecutive_max": "20"}
+    embedded.append([{"image_id": f"bad-{number}", "picture": "renamed"} for number in range(500)])
+    halted = embedded.run("indexer", "run", "--until-caught-up")
     assert halted.returncode == 4
     assert "the last 20 records were refused, most of them as event_invalid" in halted.stderr
     assert "CATALOGUE_DEAD_LETTERS_CONSECUTIVE_MAX" in halted.stderr
     assert "Traceback" not in halted.stderr
-    assert len(job.json("indexer", "dead-letters", "list")["dead_letters"]) <= 20
+    assert len(embedded.json("indexer", "dead-letters", "list")["dead_letters"]) <= 20
     # Nothing is lost: mended, or let through, it goes on where it stopped.
-    job.settings |= {"dead_letters_consecutive_max": "0"}
-    job.ok("indexer", "run", "--until-caught-up")
-    letters = job.json("indexer", "dead-letters", "list")["dead_letters"]
+    embedded.settings |= {"dead_letters_consecutive_max": "0"}
+    embedded.ok("indexer", "run", "--until-caught-up")
+    letters = embedded.json("indexer", "dead-letters", "list")["dead_letters"]
     assert {letter["image_id"] for letter in letters} == {f"bad-{number}" for number in range(500)}
