@@ -134,7 +134,10 @@ REFUSALS = {
 
 
 def test_a_store_that_refuses_everything_freezes_the_worker_which_goes_on_by_itself(job: Job) -> None:
-    """F04, F06, F09: nothing lost, the position holds, memory does not grow, and the rate comes back."""
+    """F04, F06, F09: nothing lost, the position holds, memory does not grow, and the rate comes back.
+
+    Soon after the fault either the rate is what it was before, or what had piled up is done.
+    """
     key = job.programs.folder / "key"
     with job.programs.running("indexer", "run") as worker:
         for refusal in REFUSALS.values():
@@ -142,6 +145,7 @@ def test_a_store_that_refuses_everything_freezes_the_worker_which_goes_on_by_its
             job.await_progress(100, worker)
             before = rate(job)
             job.proxy.fault = refusal
+            job.produce(300)
             assert_frozen(job, worker)
             job.proxy.fault = NO_HTTP_FAULT if not refusal.api_key else refusal
             key.write_text(refusal.api_key or "first")
