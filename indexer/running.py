@@ -118,25 +118,28 @@ class _WorkerProcess:
         metrics.encoder.labels(encoder.encoder_id).set(1)
         async with pictures(settings) as (fetcher, decoder):
             with ExitStack() as stack:
-                threads = [stack.enter_context(ThreadPoolExecutor(count)) for count in (_STORE_THREADS, 1, 2, 1, 1)]
-                store_threads, model_thread, log_threads, events_thread, retries_thread = threads
                 # Readers first: where credentials are wrong from the start, they say so.
                 events = stack.enter_context(closing(event_logs.open_reader(settings)))
                 retries = stack.enter_context(closing(event_logs.open_retry_reader(settings)))
+                dead_letter_log = stack.enter_context(closing(event_logs.open_dead_letter_writer(settings)))
+                retry_log = stack.enter_context(closing(event_logs.open_retry_writer(settings)))
+                # Entered last, ended first: nothing is written any more once the readers leave and others take over.
+                threads = [stack.enter_context(ThreadPoolExecutor(count)) for count in (_STORE_THREADS, 1, 2, 1, 1)]
+                store_threads, model_thread, log_threads, events_thread, retries_thread = threads
                 pipeline = Pipeline(
                     PipelineParts(
                         store,
                         fetcher,
                         decoder,
                         encoder,
-                        stack.enter_context(closing(event_logs.open_dead_letter_writer(settings))),
+                        dead_letter_log,
                         self._patience,
                         metrics,
                         now,
                         store_threads,
                         model_thread,
                         log_threads,
-                        stack.enter_context(closing(event_logs.open_retry_writer(settings))),
+                        retry_log,
                     ),
                     settings,
                 )
