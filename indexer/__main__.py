@@ -160,7 +160,9 @@ def _add_run(subcommands: Subcommands) -> None:
         "examples:\n  indexer run\n  indexer run --until-caught-up     index what is there now, then exit",
     )
     command.add_argument(
-        "--until-caught-up", action="store_true", help="exit once all that was in the source at the start is indexed"
+        "--until-caught-up",
+        action="store_true",
+        help="exit once all that was in the source at the start is indexed, failed fetches that are tried again included",
     )
 
 
