@@ -162,7 +162,7 @@ def _add_run(subcommands: Subcommands) -> None:
     command.add_argument(
         "--until-caught-up",
         action="store_true",
-        help="exit once all that was in the source at the start is indexed, failed fetches that are tried again included",
+        help="exit once all that was in the source at the start is indexed, retries included",
     )
 
 

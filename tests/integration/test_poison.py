@@ -222,8 +222,8 @@ def test_a_decoder_that_crashes_hangs_or_runs_out_of_memory_is_a_dead_letter_and
         os.kill(hanging, signal.SIGSTOP)
         job.append([event("hanging")])
         until(lambda: job.worker_metric("records_total") == 4, 30, "the end of its time", worker)
-        # 39 million pixels of three bytes and what is made of them take more than 256 MiB.
-        large = base64.b64encode(encode(Image.new("RGB", (7800, 5000)), "PNG")).decode()
+        # 39 million pixels of four bytes, and as many without transparency, take more than 256 MiB.
+        large = base64.b64encode(encode(Image.new("RGBA", (7800, 5000)), "PNG")).decode()
         job.append([event("large", image={"bytes": large}), event("good-2")])
         until(lambda: job.worker_metric("records_total") == 6, 60, "the picture after the large one", worker)
         assert job.worker_status("/readyz") == 200
