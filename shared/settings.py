@@ -83,8 +83,8 @@ class Settings(BaseSettings):
         8192,
         ge=1,
         le=1_000_000,
-        description="Records read and not yet committed, done or not: what a crash makes a worker redo at most. They add "
-        "up behind a slow picture, and for a commit interval; at this number the reader pauses.",
+        description="Records read and not yet committed, done or not: what a crash makes a worker redo at most. They "
+        "add up behind a slow picture, and for a commit interval; at this number the reader pauses.",
     )
     in_flight_bytes_max: int = Field(
         256 * MEBIBYTE, ge=MEBIBYTE, description="Bytes of the records in flight; above it the reader pauses."
