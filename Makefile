@@ -32,7 +32,7 @@ test: check ## The same, and all tests (ARGS=… for pytest); real servers need 
 	$(BIN)/pytest $(ARGS)
 
 simulate: install ## Run SEEDS=N simulations of the worker under faults (FIRST=N), or replay one step by step: SEED=N [RECORDS=N]
-	$(BIN)/python -m tests.simulator $(if $(SEED),--seed $(SEED)) $(if $(RECORDS),--records $(RECORDS)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FIRST),--first $(FIRST))
+	$(BIN)/python -m tests.simulator $(if $(SEED),--seed $(SEED)) $(if $(RECORDS),--records $(RECORDS)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FIRST),--first $(FIRST)) $(if $(WRITE),--write $(WRITE))
 
 bench: install ## Measure speed, each against a peer or a limit of the machine in the same run (half an hour)
 	$(BIN)/python deploy/bench/forward.py

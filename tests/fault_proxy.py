@@ -31,9 +31,9 @@ class HttpFault:
     """What is wrong; faults combine, and touch only requests whose path contains `path`.
 
     A request meets `status` with the probability `share` and does not reach the server; one without the `api_key`,
-    where one is set, meets 401. Of the items of a bulk, each is answered 429 with the probability `item_share`, unseen by the server. With the probability `lose_replies` the
-    connection is closed once the server has answered. `delay_seconds` holds up each request. `rewrite` changes the
-    bodies of good replies.
+    where one is set, meets 401. Of the items of a bulk, each is answered 429 with the probability `item_share`, unseen
+    by the server. With the probability `lose_replies` the connection is closed once the server has answered.
+    `delay_seconds` holds up each request. `rewrite` changes the bodies of good replies.
     """
 
     status: int = 0

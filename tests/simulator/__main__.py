@@ -3,7 +3,9 @@
 import argparse
 import sys
 import time
+from pathlib import Path
 
+from tests.figures import write_block
 from tests.simulator.running import report_of, run_seeds, smallest
 
 
@@ -14,6 +16,7 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="the first of them (default: %(default)s)")
     parser.add_argument("--seed", type=int, help="run just this one, and trace it")
     parser.add_argument("--records", type=int, help="with --seed: only the first so many records")
+    parser.add_argument("--write", type=Path, help="a Markdown file whose block `simulator` gets the figures")
     given = parser.parse_args()
     if given.seed is not None:
         report = report_of(given.seed, given.records, trace=print)
@@ -30,6 +33,16 @@ def main() -> int:
         f"{sum(report.records for report in reports)} records, {sum(report.strikes for report in reports)} strikes, "
         f"{sum(report.steps for report in reports)} steps, {len(failed)} failed"
     )
+    if given.write is not None:
+        figures = {
+            "seeds run": f"{given.first} to {given.first + len(reports) - 1}",
+            "records": sum(report.records for report in reports),
+            "strikes (crashes, zombies, outages, clock jumps)": sum(report.strikes for report in reports),
+            "steps, each followed by a check of every promise": sum(report.steps for report in reports),
+            "seeds that broke a promise": len(failed),
+        }
+        rows = [f"| {name} | {value} |" for name, value in figures.items()]
+        write_block(given.write, "simulator", "\n".join(["| what | figure |", "| --- | --- |", *rows]))
     return 1 if failed else 0
 
 

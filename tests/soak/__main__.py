@@ -24,10 +24,10 @@ from rich.progress import Progress
 
 from indexer.event_log.opening import open_writer
 from shared.settings import Settings
+from tests.figures import write_block
 from tests.model import Findings, compare, listed
 from tests.programs import get_json, get_status
 from tests.soak.faults import Fault, faults
-from tests.soak.figures import write_block
 from tests.soak.producing import Producer, SoakEvents
 from tests.soak.watcher import Watcher
 from tests.soak.world import open_world, wait_until
