@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any
 
@@ -25,8 +25,8 @@ def new_parser(prog: str, description: str) -> tuple[argparse.ArgumentParser, Su
     parser = argparse.ArgumentParser(
         prog=prog,
         description=description,
-        epilog=f"Settings: flags, CATALOGUE_… variables, or .env, in that order. `{prog} COMMAND --help` lists "
-        f"them. {_EXIT_CODES}",
+        epilog=f"Settings: flags, CATALOGUE_… variables, or .env, in that order. `{prog} COMMAND --help-settings` "
+        f"lists them. {_EXIT_CODES}",
         allow_abbrev=False,
     )
     return parser, parser.add_subparsers(metavar="COMMAND", required=True)
@@ -38,7 +38,7 @@ def add_command(
     """Add a subcommand with all settings as flags; `action` gets the parsed arguments and gives the exit code."""
     command: argparse.ArgumentParser = subcommands.add_parser(
         name,
-        # The settings would drown the rest; they are listed below.
+        # The settings would drown the rest; --help-settings lists them.
         usage="%(prog)s [OPTION …] [SETTING …]",
         help=summary,
         description=summary,
@@ -46,18 +46,40 @@ def add_command(
         allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    settings = command.add_argument_group("settings", "also as CATALOGUE_… variables, in capitals with underscores")
-    for field_name, field in Settings.model_fields.items():
-        default = "" if field.default in (None, "", ()) else f" (default: {field.default})"
-        settings.add_argument(
-            "--" + field_name.replace("_", "-"),
-            dest=f"setting_{field_name}",
-            metavar="VALUE",
-            default=argparse.SUPPRESS,
-            help=f"{field.description}{default}".replace("%", "%%"),
-        )
+    command.add_argument("--help-settings", action=_ListSettings, help="list the settings, with defaults, and exit")
+    _add_settings(command, listed=False)
     command.set_defaults(action=action)
     return command
+
+
+class _ListSettings(argparse.Action):
+    """Lists every setting, as --help does the options, and exits."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None) -> None:  # noqa: A002 (argparse's)
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, default=argparse.SUPPRESS, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        listing = argparse.ArgumentParser(usage=argparse.SUPPRESS, add_help=False)
+        _add_settings(listing, listed=True)
+        listing.print_help()
+        parser.exit()
+
+
+def _add_settings(parser: argparse.ArgumentParser, *, listed: bool) -> None:
+    group = parser.add_argument_group(
+        "settings",
+        "each a flag (--store-url VALUE), a CATALOGUE_… variable in capitals with underscores, or a line of .env"
+        + ("" if listed else ";\n--help-settings lists them"),
+    )
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default in (None, "", ()) else f" (default: {field.default})"
+        group.add_argument(
+            "--" + name.replace("_", "-"),
+            dest=f"setting_{name}",
+            metavar="VALUE",
+            default=argparse.SUPPRESS,
+            help=f"{field.description}{default}".replace("%", "%%") if listed else argparse.SUPPRESS,
+        )
 
 
 def positive(text: str) -> int:

@@ -31,9 +31,16 @@ def test_every_setting_is_a_flag_that_wins_over_the_environment(monkeypatch: pyt
     assert settings.fetch_allowed_hosts == ("a", "b:81")
 
 
-def test_help_tells_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
+def test_help_names_the_list_of_settings_which_tells_every_one(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
         call(lambda _: 0, "--help")
+    assert ended.value.code == 0
+    told = capsys.readouterr().out
+    assert "--help-settings" in told
+    assert "--window-months" not in told
+    with pytest.raises(SystemExit) as ended:
+        call(lambda _: 0, "--help-settings")
+    assert ended.value.code == 0
     told = capsys.readouterr().out
     assert [name for name in Settings.model_fields if f"--{name.replace('_', '-')} " not in told] == []
 
