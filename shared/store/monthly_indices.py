@@ -15,7 +15,7 @@ is no MOVED marker. A marker of the same version is put there only by one who sa
 and 4), and there is none. Deletes are markers as well; nothing is ever deleted but a whole month.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -75,29 +75,12 @@ class MonthlyIndices(Protocol):
 
 def look_up(indices: MonthlyIndices, image_ids: Sequence[str]) -> dict[str, Document]:
     """The highest version of each image that has one, in real time, markers included; repairs nothing."""
-    found: dict[str, Document] = {}
-    asked = list(dict.fromkeys(image_ids))
-    for _ in range(LOOKS_MAX):
-        if not asked:
-            break
-        copies = indices.copies(asked, indices.live())
-        found |= {image_id: of_image[_winning_month(of_image)] for image_id, of_image in copies.items()}
-        asked = [image_id for image_id in copies if _in_transit(found[image_id])]
-    return found
+    return _look(indices, image_ids, lambda copies: set())
 
 
 def settle(indices: MonthlyIndices, image_ids: Sequence[str]) -> dict[str, Document]:
     """What `look_up` gives, after leaving each image one live copy at most."""
-    found: dict[str, Document] = {}
-    asked = list(dict.fromkeys(image_ids))
-    for _ in range(LOOKS_MAX):
-        if not asked:
-            break
-        copies = indices.copies(asked, indices.live())
-        found |= {image_id: of_image[_winning_month(of_image)] for image_id, of_image in copies.items()}
-        contended = _repair(indices, copies)
-        asked = [image_id for image_id in copies if image_id in contended or _in_transit(found[image_id])]
-    return found
+    return _look(indices, image_ids, lambda copies: _repair(indices, copies))
 
 
 def write(indices: MonthlyIndices, documents: Sequence[Document], now: datetime) -> list[WriteOutcome | RejectedError]:
@@ -131,6 +114,24 @@ def drop_expired(indices: MonthlyIndices, now: datetime, window_months: int) -> 
     for month in expired:
         indices.drop(month)
     return expired
+
+
+def _look(
+    indices: MonthlyIndices,
+    image_ids: Sequence[str],
+    repair: Callable[[Mapping[str, Mapping[str, Document]]], set[str]],
+) -> dict[str, Document]:
+    """The winner among each image's copies; looks again at those that `repair` gives, and at those in transit."""
+    found: dict[str, Document] = {}
+    asked = list(dict.fromkeys(image_ids))
+    for _ in range(LOOKS_MAX):
+        if not asked:
+            break
+        copies = indices.copies(asked, indices.live())
+        found |= {image_id: of_image[_winning_month(of_image)] for image_id, of_image in copies.items()}
+        contended = repair(copies)
+        asked = [image_id for image_id in copies if image_id in contended or _in_transit(found[image_id])]
+    return found
 
 
 def _winning_month(of_image: Mapping[str, Document]) -> str:
