@@ -30,6 +30,10 @@ from shared.store import WriteOutcome
 LOOKS_MAX = 4
 
 
+Copies = Mapping[str, Mapping[str, Document]]
+"""For each image that has copies, its document in each month that has one."""
+
+
 class PutOutcome(StrEnum):
     """What became of one put."""
 
@@ -117,9 +121,7 @@ def drop_expired(indices: MonthlyIndices, now: datetime, window_months: int) -> 
 
 
 def _look(
-    indices: MonthlyIndices,
-    image_ids: Sequence[str],
-    repair: Callable[[Mapping[str, Mapping[str, Document]]], set[str]],
+    indices: MonthlyIndices, image_ids: Sequence[str], repair: Callable[[Copies], set[str]]
 ) -> dict[str, Document]:
     """The winner among each image's copies; looks again at those that `repair` gives, and at those in transit."""
     found: dict[str, Document] = {}
@@ -147,7 +149,7 @@ def _in_transit(winner: Document) -> bool:
     return winner.kind is Kind.MOVED
 
 
-def _repair(indices: MonthlyIndices, copies: Mapping[str, Mapping[str, Document]]) -> set[str]:
+def _repair(indices: MonthlyIndices, copies: Copies) -> set[str]:
     """Overwrite live copies that lose by MOVED markers; gives the images where somebody else was faster."""
     marks: list[Put] = []
     refreshed: set[str] = set()
