@@ -291,16 +291,18 @@ def test_f03_a_second_worker_on_a_file_waits_for_a_stopped_one_and_takes_over_fr
         first.send_signal(signal.SIGSTOP)
         job.append(image_event(host, f"image-{n}", 2) for n in range(3))
         with other.running("indexer", "run") as second:
-            until(lambda: other.worker_metric("waits_total", dependency="event_log") > 1, 60, "its turn", second)
+            for log in ("event_log", "retries_log"):
+                until(lambda: other.worker_metric("waits_total", dependency=log) > 1, 60, "its turn", second)  # noqa: B023
             assert other.worker_status("/readyz") == 503
-            assert other.told("dependency_away") == 1
+            # Once for the events and once for the retries.
+            assert other.told("dependency_away") == 2
             first.send_signal(signal.SIGCONT)
             until(lambda: job.worker_metric("records_total") == 6, 60, "the first one's work", first)
             assert other.worker_metric("records_consumed_total") == 0
             first.kill()
             job.append(image_event(host, f"image-{n}", 3) for n in range(3))
             until(lambda: other.worker_metric("records_total", outcome="indexed") == 3, 60, "the take-over", second)
-            assert other.worker_status("/readyz") == 200
+            until(lambda: other.worker_status("/readyz") == 200, 10, "the retries", second)
     assert versions(job) == {f"image-{n}": 3 for n in range(3)}
 
 
