@@ -1,6 +1,7 @@
 """Appending to a Kafka topic, which is made where it is missing."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -68,7 +69,7 @@ class KafkaWriter:
             for record in records
         ]
         # All are waited for, also behind a failure: nothing may arrive after the caller has begun to repeat.
-        failures = [failure for future in sent if (failure := _failure_of(future)) is not None]
+        failures = failures_of(sent, _DELIVERY_SECONDS + REQUEST_SECONDS, time.monotonic)
         if failures:
             raise failures[0]
         self._clients.note_permission()
@@ -93,9 +94,16 @@ class KafkaWriter:
             )
 
 
-def _failure_of(future: Any) -> KafkaError | None:
-    try:
-        future.get(timeout=_DELIVERY_SECONDS + REQUEST_SECONDS)
-    except KafkaError as error:
-        return error
-    return None
+def failures_of(sent: Sequence[Any], seconds: float, clock: Callable[[], float]) -> list[KafkaError]:
+    """Why records did not become durable; `seconds` are for all futures together.
+
+    A future should end by itself, yet a producer that met a restarting broker can forget to end any of them.
+    """
+    deadline = clock() + seconds
+    failures = []
+    for future in sent:
+        try:
+            future.get(timeout=max(0.0, deadline - clock()))
+        except KafkaError as error:
+            failures.append(error)
+    return failures
