@@ -87,7 +87,9 @@ def _process_faults(generator: random.Random) -> list[Fault]:
     def one(act: Callable[[World, int], object]) -> Act:
         def begin(world: World) -> None:
             running = [number for number, worker in enumerate(world.workers) if worker.running]
-            act(world, generator.choice(running))
+            # None is where another fault of the same moment has killed them all.
+            if running:
+                act(world, generator.choice(running))
 
         return begin
 

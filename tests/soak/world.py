@@ -72,7 +72,8 @@ class Program:
         self.end(signal.SIGKILL, -signal.SIGKILL)
 
     def terminate(self) -> None:
-        """Ask it to leave cleanly."""
+        """Ask it to leave cleanly; one that stands still could not hear it."""
+        self.thaw()
         self.end(signal.SIGTERM, 0)
 
     def freeze(self) -> None:
