@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from indexer.catalogue_event import IMAGE_ID_BYTES_MAX
-from indexer.demo_catalogue import draw_events, plan_catalogue
+from indexer.demo.catalogue import draw_events, plan_catalogue
 from indexer.event_log import LogWriter, NewRecord
 from shared.errors import ConfigurationError
 

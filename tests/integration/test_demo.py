@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from indexer.demo_pictures import to_jpeg
-from indexer.demo_products import Product, draw_product
+from indexer.demo.pictures import to_jpeg
+from indexer.demo.products import Product, draw_product
 
 ROOT = Path(__file__).parents[2]
 PAGE = re.compile(r"Page: http://127\.0\.0\.1:(\d+)")

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image, ImageChops, ImageStat
 
 from indexer.catalogue_event import CatalogueEvent, parse
-from indexer.demo_catalogue import draw_catalogue, draw_events, plan_catalogue
-from indexer.demo_products import BADGES, KINDS, PATTERNS, Product, draw_product
+from indexer.demo.catalogue import draw_catalogue, draw_events, plan_catalogue
+from indexer.demo.products import BADGES, KINDS, PATTERNS, Product, draw_product
 from indexer.event_log import Record
 from shared.rolling_window import is_inside, to_milliseconds, window_start
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from indexer.demo_outlines import (
+from indexer.demo.outlines import (
     Point,
     barrel,
     bolt,
@@ -22,7 +22,7 @@ from indexer.demo_outlines import (
     rounded,
     star,
 )
-from indexer.demo_pictures import Rgb, Sheet, darker, draw_cloth, lighter
+from indexer.demo.pictures import Rgb, Sheet, darker, draw_cloth, lighter
 
 COLOURS: dict[str, Rgb] = {
     "white": (244, 243, 239),

@@ -10,7 +10,7 @@ from datetime import datetime
 from indexer.catalogue_event import CatalogueEvent, parse
 from indexer.event_log import LogScanner, LogWriter, NewRecord, Record
 from indexer.set_aside import key_to_append
-from indexer.verifying import Expected
+from indexer.verification.findings import Expected
 from shared.errors import RejectedError
 
 # Partition and offset of a record in the event source.

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from itertools import groupby, islice
 
 from indexer.event_log import LogWriter
-from indexer.source_model import SourceModel, SourceReader
-from indexer.verifying import Expected, Fault, Findings, Obstacle, Rules, findings_of
+from indexer.verification.findings import Expected, Fault, Findings, Obstacle, Rules, findings_of
+from indexer.verification.source_model import SourceModel, SourceReader
 from shared.store import Store, StoredCopy
 
 _LOOKS = 3

@@ -13,7 +13,7 @@ from functools import cache
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from indexer.demo_outlines import Point
+from indexer.demo.outlines import Point
 
 SIDE = 400
 SHEET_SIDE = 2 * SIDE

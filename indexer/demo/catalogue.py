@@ -13,9 +13,9 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from indexer.demo_outlines import Point
-from indexer.demo_pictures import Rgb, View, photograph, resold, to_jpeg
-from indexer.demo_products import BADGES, COLOURS, KINDS, PATTERNS, Product, draw_product
+from indexer.demo.outlines import Point
+from indexer.demo.pictures import Rgb, View, photograph, resold, to_jpeg
+from indexer.demo.products import BADGES, COLOURS, KINDS, PATTERNS, Product, draw_product
 from shared.document import Attributes
 from shared.rolling_window import window_start
 

@@ -13,10 +13,10 @@ from rich.table import Table
 
 from indexer import dead_letters, retries
 from indexer.event_log import opening as event_logs
-from indexer.reconciling import FaultCount, Reconciler, counted
-from indexer.source_model import Position, SourceModel, SourceReader
 from indexer.terminal import cell
-from indexer.verifying import Rules
+from indexer.verification.findings import Rules
+from indexer.verification.reconciler import FaultCount, Reconciler, counted
+from indexer.verification.source_model import Position, SourceModel, SourceReader
 from shared.errors import ConfigurationError
 from shared.metrics import VerifyMetrics
 from shared.rolling_window import to_milliseconds
