@@ -244,6 +244,18 @@ def is_rebalancing(consumer: Any) -> bool:
     return bool(consumer.group_metadata().state == MemberState.REBALANCING)
 
 
+def join_again(consumer: Any) -> None:
+    """Let a group consumer finish a rebalance that it has begun and forgotten.
+
+    kafka-python 3.0 begins one when the topic's metadata change. Where a poll ends before it does, and the metadata are
+    by then what they should be, no later poll comes back to it: the consumer stays between two assignments without a
+    heartbeat, for ever. Its state changes within polls only, so between two of them this is no race.
+    """
+    coordinator = consumer._coordinator
+    if coordinator.rebalance_in_progress() and not coordinator.need_rejoin():
+        coordinator.request_rejoin()
+
+
 def offsets_of(question: Callable[..., Any], partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
     """What a consumer's `beginning_offsets` or `end_offsets` answers about some partitions."""
     asked = list(partitions)

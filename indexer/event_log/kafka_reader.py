@@ -16,6 +16,7 @@ from indexer.event_log.kafka import (
     KafkaError,
     TopicPartition,
     is_rebalancing,
+    join_again,
     staged_offsets,
 )
 from indexer.event_log.kafka_handover import Handover
@@ -149,6 +150,7 @@ class KafkaReader:
             batches: Mapping[TopicPartition, Any] = self._member.poll(
                 timeout_ms=int(timeout_seconds * 1000), max_records=max(1, records_max)
             )
+            join_again(self._member)
             if batches or not is_rebalancing(self._member) or self._clock() >= deadline:
                 return batches
             timeout_seconds = max(0.0, deadline - self._clock())

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from kafka import KafkaAdminClient, KafkaProducer
+from kafka.structs import MemberState
 from structlog import get_logger
 
 from indexer.event_log import NewRecord, Record
@@ -227,6 +228,25 @@ def test_a_lost_partition_is_told_before_its_records_come_back(topic: Topic, joi
     until(lambda: first.held == ALL and len(first.records) > 40)
     assert {record.partition for record in first.records[40:]} == given_away
     assert sorted(first.lost) == sorted(given_away)
+
+
+def test_a_rebalance_that_the_client_began_and_forgot_is_brought_to_its_end(topic: Topic) -> None:
+    topic.writer().append(events(4))
+    reader = topic.reader()
+    records: list[Record] = []
+
+    def read() -> int:
+        records.extend(reader.poll(10, 0.1).records)
+        return len(records)
+
+    until(lambda: read() == 4)
+    # What a change of the topic's metadata leaves behind where it is over before the rebalance is.
+    coordinator = reader._member._coordinator
+    coordinator._disable_heartbeat()
+    coordinator.state = MemberState.REBALANCING
+    topic.writer().append(events(4, 4))
+    until(lambda: read() >= 8 and coordinator.stable())
+    assert sorted(int(record.value or b"") for record in records) == list(range(8))
 
 
 def test_positions_of_partitions_that_went_are_not_committed(topic: Topic, join: Join) -> None:
