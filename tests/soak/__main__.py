@@ -32,7 +32,8 @@ from tests.soak.producing import Producer, SoakEvents
 from tests.soak.watcher import Watcher
 from tests.soak.world import open_world, wait_until
 
-_RECOVERY_SECONDS_MAX = 120
+# What takes longer counts as not recovered. How long each kind of fault took is told.
+_RECOVERY_SECONDS_MAX = 300
 _SETTLING_SECONDS_MAX = 300
 _TWO_AT_ONCE = 0.25
 _CONSOLE = Console(stderr=True)

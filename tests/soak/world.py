@@ -53,8 +53,8 @@ class Program:
                 stderr=log,
             )
 
-    def end(self, number: signal.Signals, expected: int) -> None:
-        """Send a signal that ends it, and wait; any other exit code than the `expected` one is remembered."""
+    def end(self, number: signal.Signals, *expected: int) -> None:
+        """Send a signal that ends it, and wait; any other exit code than the `expected` ones is remembered."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -64,7 +64,7 @@ class Program:
         except subprocess.TimeoutExpired:
             process.kill()
             code = process.wait(60)
-        if code != expected:
+        if code not in expected:
             self.unexpected_ends.append(f"{self._log.name}: exit code {code} after {number.name}")
 
     def kill(self) -> None:
@@ -74,7 +74,8 @@ class Program:
     def terminate(self) -> None:
         """Ask it to leave cleanly; one that stands still could not hear it."""
         self.thaw()
-        self.end(signal.SIGTERM, 0)
+        # Where it had only begun to start, the command's own answer to the signal, or the system's, comes first.
+        self.end(signal.SIGTERM, 0, 128 + signal.SIGTERM, -signal.SIGTERM)
 
     def freeze(self) -> None:
         """Let it stand still, connections open."""
