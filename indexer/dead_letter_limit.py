@@ -5,6 +5,7 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 
 from indexer.event_log import Record
 from indexer.planning import Outcome
@@ -28,7 +29,8 @@ class DeadLetterLimit:
 
     Records end in any order, and what is wrong with an event shows sooner than what a picture looks like. So a run of
     letters is taken for one only when no record that was begun earlier is still on its way: one that passes ends the
-    run. At most `consecutive_max` letters are let through in a row, however many records are in flight.
+    run. At most `consecutive_max` letters are let through in a row, and at most twice as many where they end in an
+    order other than the one in which they were begun, however many records are in flight.
     """
 
     def __init__(self, consecutive_max: int, share_max: float) -> None:
@@ -36,6 +38,7 @@ class DeadLetterLimit:
         self._consecutive_max = consecutive_max
         self._letters_max = share_max * _SHARE_OF if 0 < share_max < 1 else _SHARE_OF
         self._begun = 0
+        self._last_passed = 0
         # Numbers of the letters that were begun after all records that have passed.
         self._run: list[int] = []
         self._recent: deque[RejectionReason | None] = deque(maxlen=_SHARE_OF)
@@ -55,6 +58,7 @@ class DeadLetterLimit:
         finally:
             del self._under_way[attempt]
             if attempt.outcome not in {None, Outcome.DEAD_LETTERED, *_UNSETTLED}:
+                self._last_passed = max(self._last_passed, attempt.number)
                 self._run = [number for number in self._run if number > attempt.number]
                 self._note(None)
             self._wake()
@@ -62,15 +66,24 @@ class DeadLetterLimit:
     async def admit(self, attempt: Attempt, reason: RejectionReason, record: Record, detail: str) -> None:
         """Return where a letter may be written; BadInputHaltError where it is one too many."""
         example = f"partition {record.partition}, offset {record.offset}: {detail}"
-        while 0 < self._consecutive_max <= len(self._run):
+        while 0 < self._consecutive_max <= len(self._run) and attempt.number > self._last_passed:
             if next(iter(self._under_way)) is attempt:
-                raise self._halt(f"the last {len(self._run)} records", "CONSECUTIVE", example)
+                in_a_row = self._letters_before_the_next_under_way()
+                if in_a_row >= self._consecutive_max:
+                    raise self._halt(f"the last {in_a_row} records", "CONSECUTIVE", example)
+                break
             await self._changed.wait()
-        self._run.append(attempt.number)
+        if attempt.number > self._last_passed:
+            self._run.append(attempt.number)
         self._note(reason)
         letters = len(self._recent) - self._reasons[None]
         if len(self._recent) == _SHARE_OF and letters > self._letters_max:
             raise self._halt(f"{letters} of the last {_SHARE_OF} records", "SHARE", example)
+
+    def _letters_before_the_next_under_way(self) -> int:
+        """How many letters of the run have no record that may still pass among them, or between them and the first."""
+        following = next(islice(self._under_way, 1, None), None)
+        return sum(following is None or number < following.number for number in self._run)
 
     def _note(self, reason: RejectionReason | None) -> None:
         if len(self._recent) == _SHARE_OF:
