@@ -1,10 +1,12 @@
 """Fixtures of the whole suite: test data, real servers in containers; and in CI nothing is skipped but for a GPU."""
 
+import gc
 import json
 import os
 import socket
 import urllib.request
 import uuid
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,6 +55,14 @@ def free_port() -> int:
 @pytest.fixture(scope="session")
 def docker() -> None:
     """Skip where no Docker engine answers."""
+    if refusal := _refusal_of_docker():
+        # The client leaves the socket of a failed connection to the garbage collector.
+        with warnings.catch_warnings(action="ignore", category=ResourceWarning):
+            gc.collect()
+        pytest.skip(f"no Docker engine answers: {refusal}")
+
+
+def _refusal_of_docker() -> str | None:
     import docker as docker_client  # noqa: PLC0415 (installed with testcontainers, slow to import)
 
     try:
@@ -60,7 +70,8 @@ def docker() -> None:
         client.ping()
         client.close()
     except docker_client.errors.DockerException as error:
-        pytest.skip(f"no Docker engine answers: {error}")
+        return str(error)
+    return None
 
 
 @pytest.fixture(scope="session")

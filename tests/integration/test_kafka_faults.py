@@ -331,7 +331,7 @@ def test_dead_letters_that_can_not_be_written_are_waited_for_and_never_skipped(
         job.worker() as worker,
         closing(KafkaReader(job.topic, "catalogue-indexer", Settings(), get_logger())) as group,
     ):
-        until(lambda: worker.metric('waiting{dependency="dead_letters"}') == 1, 120, "the refusal", worker.process)
+        until(lambda: worker.metric('waiting{dependency="dead_letters"}') == 1, 60, "the refusal", worker.process)
         assert get_status(f"http://127.0.0.1:{worker.port}/readyz") == 503
         assert not passes(group, poison)
         brokers[2].start()

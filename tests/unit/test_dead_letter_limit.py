@@ -78,15 +78,15 @@ async def test_a_slow_good_record_among_quick_bad_ones_ends_the_run_of_those_bef
     tasks += [asyncio.create_task(letters(limit, 1)) for _ in range(8 - before_it)]
     for _ in range(20):
         await asyncio.sleep(0)
-    # Where it may be too many, a letter waits for what was begun earlier.
-    assert sum(task.done() for task in tasks) == (8 if before_it == 8 else 5)
+    # A letter waits for what was begun earlier.
+    assert sum(task.done() for task in tasks) == before_it
     passing.set()
     ended = await asyncio.wait_for(asyncio.gather(*tasks, good, return_exceptions=True), 5)
     assert sum(isinstance(error, BadInputHaltError) for error in ended) == {0: 3, 4: 0, 5: 0, 8: 3}[before_it]
 
 
 @pytest.mark.parametrize("consecutive_max", [1, 100])
-async def test_with_any_number_in_flight_and_in_any_order_no_more_than_twice_the_limit_are_let_through(
+async def test_with_any_number_in_flight_and_in_any_order_exactly_the_limit_is_let_through(
     consecutive_max: int,
 ) -> None:
     limit = DeadLetterLimit(consecutive_max, 0)
@@ -101,7 +101,7 @@ async def test_with_any_number_in_flight_and_in_any_order_no_more_than_twice_the
             written += 1
 
     ended = await asyncio.gather(*(poison(number) for number in range(512)), return_exceptions=True)
-    assert consecutive_max <= written <= 2 * consecutive_max
+    assert written == consecutive_max
     assert {type(error) for error in ended if error} == {BadInputHaltError}
 
 
@@ -128,20 +128,31 @@ async def test_without_limits_nothing_is_refused(share: float) -> None:
     await letters(DeadLetterLimit(0, share), 2000)
 
 
-async def test_records_still_on_their_way_or_passed_between_letters_keep_them_from_being_a_row() -> None:
+async def test_letters_are_counted_in_the_order_in_which_their_records_were_begun() -> None:
     limit = DeadLetterLimit(2, 0)
     with limit.attempt() as early, ExitStack() as between:
         good = between.enter_context(limit.attempt())
         with limit.attempt() as later, limit.attempt() as latest:
-            await letter(limit, later)
-            await letter(limit, latest)
+            waiting = [asyncio.create_task(letter(limit, attempt)) for attempt in (later, latest)]
             await asyncio.wait_for(letter(limit, early), 5)
-        good.outcome = Outcome.INDEXED
-    # The run is broken behind `good` for every letter that was begun before it, whenever that one comes.
-    with ExitStack() as slow:
-        first = slow.enter_context(limit.attempt())
-        ends(limit, Outcome.INDEXED)
-        await letter(limit, first)
-    await letters(limit, 2)
+            assert not any(task.done() for task in waiting)
+            good.outcome = Outcome.INDEXED
+            between.close()
+            await asyncio.wait_for(asyncio.gather(*waiting), 5)
     with pytest.raises(BadInputHaltError):
         await letters(limit, 1)
+
+
+async def test_a_letter_that_takes_long_to_write_holds_up_no_other() -> None:
+    limit = DeadLetterLimit(5, 0)
+    with limit.attempt() as being_written:
+        await letter(limit, being_written)
+        await asyncio.wait_for(letters(limit, 4), 5)
+        with pytest.raises(BadInputHaltError):
+            await letters(limit, 1)
+
+
+async def test_without_a_limit_in_a_row_a_letter_waits_for_nothing() -> None:
+    limit = DeadLetterLimit(0, 0.5)
+    with limit.attempt():
+        await asyncio.wait_for(letters(limit, 10), 5)
