@@ -44,6 +44,12 @@ def subcodes(code: bytes) -> NDArray[np.uint16]:
     return np.frombuffer(code, dtype=">u2").astype(np.uint16)
 
 
+def subcode_keys(code: bytes) -> NDArray[np.int64]:
+    """Its subcodes told apart by where they stand: place * 2**16 + subcode, shape (bits / 16,)."""
+    found = subcodes(code).astype(np.int64)
+    return found + (np.arange(len(found), dtype=np.int64) << SUBCODE_BITS)
+
+
 def hamming_distances(code: bytes, codes: NDArray[np.uint8]) -> NDArray[np.int64]:
     """Count the differing bits between `code` and each row of `codes` (count, bits / 8); shape (count,)."""
     query = np.frombuffer(code, dtype=np.uint8)

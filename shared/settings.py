@@ -241,13 +241,39 @@ class Settings(BaseSettings):
         description="Replicas of a monthly index: a count, or a range that follows the nodes.",
     )
 
+    elasticsearch_hnsw: bool = Field(
+        False,
+        description="Whether monthly indices that are made from now on keep a graph for approximate searches beside "
+        "the exact codes (strategy `hnsw`); writing becomes several times slower.",
+    )
+
+    # Searching in memory
+    resident: bool = Field(
+        True, description="Whether `searcher serve` keeps the window's codes in memory and searches there."
+    )
+    resident_bytes_max: int = Field(
+        2 * 1024**3,
+        ge=1024**2,
+        le=1024**4,
+        description="Bytes of memory for that, about 90 an image with codes of 256 bits; where the window needs more, "
+        "the store is searched.",
+    )
+    resident_fields: Names = Field(
+        (),
+        description="Attributes, separated by commas, that are kept beside the codes, 4 bytes each an image, so that "
+        "queries with filters on these alone are answered from memory too.",
+    )
+    resident_poll_seconds: float = Field(
+        0.25, gt=0, le=60, description="Seconds between two looks for what changed in the store."
+    )
+
     # Fitting
     bits: int = Field(256, description="Bits of a hash code, a multiple of 16 up to 4096; used by fit.")
     binarizer: Literal["itq", "pca-rotation", "hyperplanes", "hyperplanes-centred", "median"] = Field(
         "itq", description="How fit turns embeddings into bits."
     )
 
-    @field_validator("fetch_allowed_hosts", "fetch_allowed_roots", mode="before")
+    @field_validator("fetch_allowed_hosts", "fetch_allowed_roots", "resident_fields", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

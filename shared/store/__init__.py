@@ -9,7 +9,7 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from shared.document import Document, Kind
 from shared.errors import RejectedError
@@ -42,13 +42,16 @@ class Restriction:
     """Which images may be shown. Times are milliseconds since the epoch.
 
     `visible_after_ms` is the window's start (exclusive); `since_ms` (inclusive) and `until_ms` (exclusive) narrow the
-    event time further. `terms` are attribute terms: each inner list needs at least one match.
+    event time further. `terms` are attribute terms: each inner list needs at least one match. `subcodes`, where not
+    None, are keys as of `shared.hash_code.subcode_keys`: an image needs a code (of the encoder asked for) with at least
+    one of them.
     """
 
     visible_after_ms: int
     terms: Sequence[Sequence[str]] = ()
     since_ms: int | None = None
     until_ms: int | None = None
+    subcodes: Sequence[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +67,13 @@ class Neighbours:
     """The nearest images, ordered by (distance, image id) and cut by the same order.
 
     `complete` is False where the store could not look everywhere (a shard is missing, a limit was met); `reason` says
-    why.
+    why. `compared` is how many codes were compared with the query's: those that the restriction lets through.
     """
 
     neighbours: Sequence[Neighbour]
     complete: bool = True
     reason: str | None = None
+    compared: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,48 @@ class PageCursor:
 
     event_time_ms: int
     image_id: str
+
+
+class Change(NamedTuple):
+    """What one write left, as a follower needs it: an image with its `code`, or a marker (`code` is None).
+
+    `terms` are the image's attribute terms, empty unless they were asked for.
+    """
+
+    image_id: str
+    version: int
+    event_time_ms: int
+    code: bytes | None
+    terms: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """A step of a `ChangeFeed`.
+
+    `caught_up`: with this step all has been given that was acknowledged before the first `read` after the last such
+    step was called. `lost`: what was given before is void (a month is gone, or was made anew) and everything follows
+    again from here.
+    """
+
+    changes: Sequence[Change]
+    caught_up: bool
+    lost: bool = False
+
+
+class ChangeFeed(Protocol):
+    """Follows the writes of a store, from everything that is there on; used by one thread.
+
+    Who keeps for each image what the highest version left (a marker over an image of a lower version, an image over
+    one of a lower version) holds after a step that is `caught_up` what a search of the store would find. An image that
+    moves between months is not given up in between.
+    """
+
+    def read(self) -> Changes:
+        """The next step, possibly empty; some thousand changes at most.
+
+        StoreUnavailableError loses nothing: read again.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +184,14 @@ class Store(Protocol):
         self, encoder_id: str, code: bytes, count: int, radius: int | None, restriction: Restriction
     ) -> Neighbours:
         """The `count` (at most NEIGHBOURS_MAX) nearest visible images, none further than `radius` bits; exact."""
+
+    def approximately_nearest(
+        self, encoder_id: str, code: bytes, count: int, radius: int | None, restriction: Restriction
+    ) -> Neighbours:
+        """The same by a graph (HNSW): some may be missing. QueryInvalidError where the index keeps no such graph."""
+
+    def follow(self, encoder_id: str, *, terms: bool) -> ChangeFeed:
+        """A feed of the codes of this encoder, with the attribute terms where `terms`; asks nothing yet."""
 
     def newest(
         self, words: Sequence[str], restriction: Restriction, after: PageCursor | None, count: int
