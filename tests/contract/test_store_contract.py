@@ -2,10 +2,9 @@
 
 import itertools
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,81 +14,8 @@ from shared.document import Document, Kind, attribute_term
 from shared.errors import CatalogueError, ConfigurationError, RejectedError, RejectionReason
 from shared.hash_code import hamming_distances
 from shared.rolling_window import to_milliseconds, window_start
-from shared.store import PageCursor, Restriction, Store, StoredCopy, StoredEncoder, WriteOutcome
-from shared.store.elasticsearch import Connection
-from shared.store.elasticsearch_store import ElasticsearchStore
-from shared.store.sqlite_store import SqliteStore
-from tests.fake_store import FakeStore
-
-NOW = datetime(2026, 11, 20, 12, 30, tzinfo=UTC)
-LAST_MONTH = datetime(2026, 10, 20, tzinfo=UTC)
-NOW_MS = to_milliseconds(NOW)
-ENCODER = "classic-itq16@0a1b2c"
-ALL = Restriction(visible_after_ms=0)
-
-
-@dataclass
-class Subject:
-    """A store under test, and what makes its writes found by searches now."""
-
-    store: Store
-    refresh: Callable[[], None]
-
-    def write(self, *documents: Document, now: datetime = NOW) -> list[WriteOutcome | RejectedError]:
-        """Write, and let searches find it."""
-        outcomes = list(self.store.write(documents, now))
-        self.refresh()
-        return outcomes
-
-    def near(self, code: bytes, count: int = 10, radius: int | None = None, **restriction: Any) -> list[Any]:
-        """(distance, image id) of the nearest, which must be complete."""
-        found = self.store.nearest(ENCODER, code, count, radius, replace(ALL, **restriction))
-        assert (found.complete, found.reason) == (True, None)
-        return [(one.distance, one.document.image_id) for one in found.neighbours]
-
-    def newest(self, *words: str, **restriction: Any) -> list[str]:
-        """The ids of the newest images."""
-        return [one.image_id for one in self.store.newest(words, replace(ALL, **restriction), None, 100)]
-
-
-@pytest.fixture
-def sqlite(tmp_path: Path) -> Iterator[Subject]:
-    store = SqliteStore(tmp_path / "catalogue.db")
-    yield Subject(store, lambda: None)
-    store.close()
-
-
-@pytest.fixture
-def elasticsearch(elasticsearch_url: str) -> Iterator[Subject]:
-    connection = Connection(
-        [elasticsearch_url.replace("elasticsearch", "http")], api_key=None, ca_file=None, seconds=30
-    )
-    indices = list(connection.ask(lambda client: client.indices.get(index="catalogue*", features="aliases")))
-    if indices:
-        connection.ask(lambda client: client.indices.delete(index=indices))
-    store = ElasticsearchStore(connection)
-    yield Subject(store, lambda: connection.ask(lambda client: client.indices.refresh(index="catalogue*")))
-    store.close()
-
-
-@pytest.fixture
-def fake() -> Subject:
-    return Subject(FakeStore(), lambda: None)
-
-
-@pytest.fixture(params=["fake", "sqlite", pytest.param("elasticsearch", marks=pytest.mark.containers)])
-def subject(request: pytest.FixtureRequest) -> Subject:
-    found: Subject = request.getfixturevalue(request.param)
-    return found
-
-
-def image(image_id: str, version: int = 1, code: bytes = b"\x00\x00", **fields: Any) -> Document:
-    return replace(Document(image_id, Kind.IMAGE, version, True, NOW_MS, codes={ENCODER: code}), **fields)
-
-
-def deletion(image_id: str, version: int) -> Document:
-    return Document(image_id, Kind.DELETED, version, True, NOW_MS)
-
+from shared.store import PageCursor, Restriction, StoredCopy, StoredEncoder, WriteOutcome
+from tests.store_subject import ALL, ENCODER, LAST_MONTH, NOW, NOW_MS, Subject, deletion, differing, image
 
 # Encoders -------------------------------------------------------------------------------------------------------------
 
@@ -311,11 +237,6 @@ def test_whole_months_are_dropped_by_the_clock_they_were_written_at(subject: Sub
 
 
 # Nearest --------------------------------------------------------------------------------------------------------------
-
-
-def differing(bits: int, size_bytes: int = 2) -> bytes:
-    """A code that differs from zero in its first `bits` bits."""
-    return np.packbits(np.arange(size_bytes * 8) < bits).tobytes()
 
 
 def test_planted_neighbours_are_found_up_to_the_radius_and_not_beyond(subject: Subject) -> None:
