@@ -9,11 +9,20 @@ from datetime import datetime
 import numpy as np
 
 from shared.document import Document, attribute_terms, attribute_words
-from shared.errors import ConfigurationError, RejectedError, RejectionReason, StoreUnavailableError
-from shared.hash_code import hamming_distances
+from shared.errors import (
+    ConfigurationError,
+    QueryInvalidError,
+    RejectedError,
+    RejectionReason,
+    StoreUnavailableError,
+)
+from shared.hash_code import hamming_distances, subcode_keys
 from shared.rolling_window import is_droppable, month_of
 from shared.store import (
     NEIGHBOURS_MAX,
+    Change,
+    ChangeFeed,
+    Changes,
     Neighbour,
     Neighbours,
     PageCursor,
@@ -28,12 +37,15 @@ from shared.store import (
 class FakeStore:
     """Keeps the contract of `shared.store.Store`; what a test may set makes it fail, wait, or answer in part.
 
-    `away` makes every call fail; `held` makes `nearest` wait until it is set, and `waiting` tells that it does;
+    `away` makes every call fail, those of a feed too, and `feed_away` only these; `step_changes` is the most that a
+    feed gives at a time; `held` makes `nearest` wait until it is set, and `waiting` tells that it does;
     `incomplete` is given as the reason of an incomplete answer; `asked` collects the counts that `nearest` was asked
     for.
     """
 
     away: bool = False
+    feed_away: bool = False
+    step_changes: int = 5000
     held: threading.Event | None = None
     waiting: threading.Event = field(default_factory=threading.Event)
     incomplete: str | None = None
@@ -41,7 +53,14 @@ class FakeStore:
     _encoder: StoredEncoder | None = None
     _months: dict[str, str] = field(default_factory=dict)
     _documents: dict[str, Document] = field(default_factory=dict)
+    _numbers: dict[str, int] = field(default_factory=dict)
+    _written: int = 0
+    _drops: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def searchable_after_seconds(self) -> float:
+        return 0.0
 
     def activate_encoder(self, encoder: StoredEncoder) -> None:
         with self._answering():
@@ -67,7 +86,8 @@ class FakeStore:
         with self._answering():
             months = sorted({month for month in self._months.values() if is_droppable(month, now, window_months)})
             for image_id in [image_id for image_id, month in self._months.items() if month in months]:
-                del self._months[image_id], self._documents[image_id]
+                del self._months[image_id], self._documents[image_id], self._numbers[image_id]
+            self._drops += len(months)
             return months
 
     def documents(self, image_ids: Sequence[str]) -> Mapping[str, Document]:
@@ -90,6 +110,9 @@ class FakeStore:
             self.asked.append(count)
             self._check_length(encoder_id, code)
             visible = [document for document in self._visible(restriction) if encoder_id in document.codes]
+        if restriction.subcodes is not None:
+            keys = set(restriction.subcodes)
+            visible = [one for one in visible if keys.intersection(subcode_keys(one.codes[encoder_id]).tolist())]
         if not visible:
             return Neighbours([], self.incomplete is None, self.incomplete)
         codes = np.stack([np.frombuffer(document.codes[encoder_id], dtype=np.uint8) for document in visible])
@@ -99,7 +122,17 @@ class FakeStore:
         ]
         near = [found for found in measured if radius is None or found.distance <= radius]
         near.sort(key=lambda found: (found.distance, found.document.image_id))
-        return Neighbours(near[: min(count, NEIGHBOURS_MAX)], self.incomplete is None, self.incomplete)
+        return Neighbours(
+            near[: min(count, NEIGHBOURS_MAX)], self.incomplete is None, self.incomplete, compared=len(visible)
+        )
+
+    def approximately_nearest(
+        self, encoder_id: str, code: bytes, count: int, radius: int | None, restriction: Restriction
+    ) -> Neighbours:
+        raise QueryInvalidError("this store keeps no graph")
+
+    def follow(self, encoder_id: str, *, terms: bool) -> ChangeFeed:
+        return _Feed(self, encoder_id, terms, drops=self._drops)
 
     def newest(
         self, words: Sequence[str], restriction: Restriction, after: PageCursor | None, count: int
@@ -144,6 +177,18 @@ class FakeStore:
     def close(self) -> None:
         """Nothing to free."""
 
+    def read_changes(self, encoder_id: str, terms: bool, after: int, drops: int) -> tuple[Changes, int, int]:
+        """A step of a feed that has had all up to number `after` and seen `drops`; gives where it is then."""
+        if self.feed_away:
+            raise StoreUnavailableError("the store is away")
+        with self._answering():
+            lost = drops != self._drops
+            start = 0 if lost else after
+            newer = sorted((number, name) for name, number in self._numbers.items() if number > start)
+            given = newer[: self.step_changes]
+            changes = [_change(self._documents[name], encoder_id, terms) for _, name in given]
+            return Changes(changes, len(given) < self.step_changes, lost), max([start, *dict(given)]), self._drops
+
     def _answering(self) -> threading.Lock:
         if self.away:
             raise StoreUnavailableError("the store is away")
@@ -161,12 +206,35 @@ class FakeStore:
         there = self._documents.get(document.image_id)
         if there is not None and there.version >= document.version:
             return WriteOutcome.REPEATED if there.version == document.version else WriteOutcome.SUPERSEDED
+        self._written += 1
+        self._numbers[document.image_id] = self._written
         self._documents[document.image_id] = document
         self._months[document.image_id] = month
         return WriteOutcome.WRITTEN
 
     def _visible(self, restriction: Restriction) -> list[Document]:
         return [document for document in self._documents.values() if _passes(document, restriction)]
+
+
+@dataclass
+class _Feed:
+    """Reads in the order of the numbers that writes take."""
+
+    store: FakeStore
+    encoder_id: str
+    terms: bool
+    drops: int
+    after: int = 0
+
+    def read(self) -> Changes:
+        step, self.after, self.drops = self.store.read_changes(self.encoder_id, self.terms, self.after, self.drops)
+        return step
+
+
+def _change(document: Document, encoder_id: str, terms: bool) -> Change:
+    known = attribute_terms(document.attributes) if terms else ()
+    code = document.codes.get(encoder_id)
+    return Change(document.image_id, document.version, document.event_time_ms, code, known)
 
 
 def _can_be_kept(document: Document) -> bool:

@@ -38,6 +38,10 @@ class Subject:
         assert (found.complete, found.reason) == (True, None)
         return [(one.distance, one.document.image_id) for one in found.neighbours]
 
+    def compared(self, code: bytes = b"\0\0", count: int = 10, radius: int | None = None, **restriction: Any) -> int:
+        """How many codes were compared to find the nearest."""
+        return self.store.nearest(ENCODER, code, count, radius, replace(ALL, **restriction)).compared
+
     def newest(self, *words: str, **restriction: Any) -> list[str]:
         """The ids of the newest images."""
         return [one.image_id for one in self.store.newest(words, replace(ALL, **restriction), None, 100)]
@@ -54,3 +58,10 @@ def deletion(image_id: str, version: int) -> Document:
 def differing(bits: int, size_bytes: int = 2) -> bytes:
     """A code that differs from zero in its first `bits` bits."""
     return np.packbits(np.arange(size_bytes * 8) < bits).tobytes()
+
+
+def flipped(code: bytes, bits: int, generator: np.random.Generator) -> bytes:
+    """A code that differs from `code` in just `bits` bits, anywhere."""
+    chosen = np.zeros(len(code) * 8, dtype=np.bool_)
+    chosen[generator.choice(len(chosen), bits, replace=False)] = True
+    return (np.frombuffer(code, dtype=np.uint8) ^ np.packbits(chosen)).tobytes()

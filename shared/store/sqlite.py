@@ -16,12 +16,14 @@ Connection = sqlite3.Connection
 
 # "Cata": tells our files from other programs'. Raise the version when older programs can't read or write the schema.
 _APPLICATION_ID = 0x43617461
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 _SCHEMA = """
-CREATE TABLE months (month TEXT PRIMARY KEY) WITHOUT ROWID;
+-- A month that is made anew takes a new number: that tells a follower that the older one was dropped.
+CREATE TABLE months (number INTEGER PRIMARY KEY AUTOINCREMENT, month TEXT NOT NULL UNIQUE);
 
+-- Every write of an image takes a new number, higher than any before: the numbers are the order of the writes.
 CREATE TABLE documents (
-    number INTEGER PRIMARY KEY,
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
     image_id TEXT NOT NULL UNIQUE,
     kind TEXT NOT NULL,
     version INTEGER NOT NULL,
@@ -52,6 +54,14 @@ CREATE TABLE codes (
     event_time_ms INTEGER NOT NULL,
     entry BLOB NOT NULL,
     PRIMARY KEY (encoder, document)
+) WITHOUT ROWID;
+
+-- The key is that of `shared.hash_code.subcode_keys`; which ones a document has follows from its codes.
+CREATE TABLE subcodes (
+    encoder INTEGER NOT NULL,
+    key INTEGER NOT NULL,
+    document INTEGER NOT NULL,
+    PRIMARY KEY (encoder, key, document)
 ) WITHOUT ROWID;
 
 CREATE TABLE terms (term TEXT NOT NULL, document INTEGER NOT NULL, PRIMARY KEY (term, document)) WITHOUT ROWID;

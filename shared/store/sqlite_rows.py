@@ -7,6 +7,7 @@ from typing import Any
 
 from shared.document import Document, Kind, attribute_terms, attribute_words
 from shared.errors import ConfigurationError, RejectedError, RejectionReason
+from shared.hash_code import subcode_keys
 from shared.store import WriteOutcome
 from shared.store.sqlite import Connection
 
@@ -16,16 +17,10 @@ COLUMNS = (
     "number, image_id, kind, version, version_explicit, event_time_ms, indexed_at_ms, item_id, image_url, attributes, "
     "content_sha256"
 )
-_UPSERT = """
+_INSERT = """
 INSERT INTO documents (image_id, kind, version, version_explicit, event_time_ms, indexed_at_ms, item_id, image_url,
                        attributes, content_sha256, month)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (image_id) DO UPDATE SET
-    kind = excluded.kind, version = excluded.version, version_explicit = excluded.version_explicit,
-    event_time_ms = excluded.event_time_ms, indexed_at_ms = excluded.indexed_at_ms, item_id = excluded.item_id,
-    image_url = excluded.image_url, attributes = excluded.attributes, content_sha256 = excluded.content_sha256,
-    month = excluded.month
-WHERE excluded.version > documents.version
 RETURNING number
 """
 
@@ -68,30 +63,42 @@ def prepare(document: Document, month: str) -> PreparedDocument | RejectedError:
 
 
 def write_rows(connection: Connection, prepared: PreparedDocument) -> WriteOutcome:
-    """Write the document unless an equal or higher version is there."""
-    written = connection.execute(_UPSERT, prepared.row).fetchone()
-    if written is None:
-        image_id, _, version, *_ = prepared.row
-        held = connection.execute("SELECT version FROM documents WHERE image_id = ?", (image_id,)).fetchone()
-        return WriteOutcome.REPEATED if held == (version,) else WriteOutcome.SUPERSEDED
-    number: int = written[0]
-    remove_rows(connection, number)
+    """Write the document, under a new number, unless an equal or higher version is there."""
+    image_id, _, version, *_ = prepared.row
+    held = connection.execute("SELECT number, version FROM documents WHERE image_id = ?", (image_id,)).fetchone()
+    if held is not None:
+        if held[1] >= version:
+            return WriteOutcome.REPEATED if held[1] == version else WriteOutcome.SUPERSEDED
+        remove_document(connection, held[0])
+    number: int = connection.execute(_INSERT, prepared.row).fetchone()[0]
     connection.executemany("INSERT INTO terms VALUES (?, ?)", ((term, number) for term in prepared.terms))
     connection.executemany("INSERT INTO words VALUES (?, ?)", ((word, number) for word in prepared.words))
     for encoder_id, code in prepared.codes.items():
         entry = number.to_bytes(NUMBER_BYTES, "big") + code
         encoder = _encoder_number(connection, encoder_id, len(code) * 8)
         connection.execute("INSERT INTO codes VALUES (?, ?, ?, ?)", (encoder, number, prepared.event_time_ms, entry))
+        keys = subcode_keys(code).tolist()
+        connection.executemany("INSERT INTO subcodes VALUES (?, ?, ?)", ((encoder, key, number) for key in keys))
     if prepared.thumbnail is not None:
         connection.execute("INSERT INTO thumbnails VALUES (?, ?)", (number, prepared.thumbnail))
     return WriteOutcome.WRITTEN
 
 
-def remove_rows(connection: Connection, number: int) -> None:
-    """Remove all that is kept beside a document's own row."""
+def remove_document(connection: Connection, number: int) -> None:
+    """Remove a document with all that is kept beside it."""
+    connection.execute("DELETE FROM documents WHERE number = ?", (number,))
     for table in ("terms", "words", "thumbnails"):
         connection.execute(f"DELETE FROM {table} WHERE document = ?", (number,))
-    connection.execute("DELETE FROM codes WHERE encoder IN (SELECT number FROM encoders) AND document = ?", (number,))
+    codes = connection.execute(
+        "DELETE FROM codes WHERE encoder IN (SELECT number FROM encoders) AND document = ? RETURNING encoder, entry",
+        (number,),
+    ).fetchall()
+    for encoder, entry in codes:
+        keys = subcode_keys(entry[NUMBER_BYTES:]).tolist()
+        connection.executemany(
+            "DELETE FROM subcodes WHERE encoder = ? AND key = ? AND document = ?",
+            ((encoder, key, number) for key in keys),
+        )
 
 
 def _encoder_number(connection: Connection, encoder_id: str, bits: int) -> int:

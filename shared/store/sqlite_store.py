@@ -12,9 +12,19 @@ from shared.document import Document, Kind
 from shared.errors import ConfigurationError, QueryInvalidError, RejectedError
 from shared.hash_code import hamming_distances
 from shared.rolling_window import is_droppable, month_of
-from shared.store import Neighbour, Neighbours, PageCursor, Restriction, StoredCopy, StoredEncoder, WriteOutcome
+from shared.store import (
+    ChangeFeed,
+    Neighbour,
+    Neighbours,
+    PageCursor,
+    Restriction,
+    StoredCopy,
+    StoredEncoder,
+    WriteOutcome,
+)
 from shared.store.sqlite import Connection, Database
-from shared.store.sqlite_rows import COLUMNS, NUMBER_BYTES, codes_of, document_of, prepare, remove_rows, write_rows
+from shared.store.sqlite_changes import SqliteChangeFeed
+from shared.store.sqlite_rows import COLUMNS, NUMBER_BYTES, codes_of, document_of, prepare, remove_document, write_rows
 
 # Rows removed in one transaction, so that a large month does not keep another writer waiting past its patience.
 _DROP_ROWS = 5000
@@ -36,6 +46,10 @@ class SqliteStore:
     def __init__(self, path: Path, busy_seconds: float = 10.0) -> None:
         """Open or make the file; ConfigurationError where that can't be. `busy_seconds`: patience with a lock."""
         self._database = Database(path, busy_seconds)
+
+    @property
+    def searchable_after_seconds(self) -> float:
+        return 0.0
 
     # Encoders
 
@@ -64,7 +78,7 @@ class SqliteStore:
         month = month_of(now)
         prepared = [prepare(document, month) for document in documents]
         with self._database.writing() as connection:
-            connection.execute("INSERT OR IGNORE INTO months VALUES (?)", (month,))
+            connection.execute("INSERT OR IGNORE INTO months (month) VALUES (?)", (month,))
             return [one if isinstance(one, RejectedError) else write_rows(connection, one) for one in prepared]
 
     def drop_expired(self, now: datetime, window_months: int) -> Sequence[str]:
@@ -108,6 +122,12 @@ class SqliteStore:
             number, bits = encoder
             if bits != len(code) * 8:
                 raise QueryInvalidError(f"codes of this encoder have {bits} bits, not {len(code) * 8}")
+            if restriction.subcodes is not None:
+                where += (
+                    " AND codes.document IN (SELECT document FROM subcodes WHERE subcodes.encoder = ? "
+                    "AND key IN (SELECT value FROM json_each(?)))"
+                )
+                values += [number, json.dumps(list(restriction.subcodes))]
             # Concatenated inside SQLite: a row each in Python would take five times as long and hold up other threads.
             # Bytes cast to text stay the bytes they are, zeros included.
             entries: bytes | None = connection.execute(
@@ -125,8 +145,17 @@ class SqliteStore:
                 [
                     Neighbour(distance, document_of(connection.execute(question, (document,)).fetchone(), {}))
                     for distance, _, document in nearest
-                ]
+                ],
+                compared=len(entries) // (NUMBER_BYTES + len(code)),
             )
+
+    def approximately_nearest(
+        self, encoder_id: str, code: bytes, count: int, radius: int | None, restriction: Restriction
+    ) -> Neighbours:
+        raise QueryInvalidError("the embedded store keeps no graph; ask for an exact strategy")
+
+    def follow(self, encoder_id: str, *, terms: bool) -> ChangeFeed:
+        return SqliteChangeFeed(self._database, encoder_id, terms=terms)
 
     def newest(
         self, words: Sequence[str], restriction: Restriction, after: PageCursor | None, count: int
@@ -182,8 +211,7 @@ class SqliteStore:
             rows = connection.execute("SELECT number FROM documents WHERE month = ? LIMIT ?", (month, _DROP_ROWS))
             numbers = [number for (number,) in rows]
             for number in numbers:
-                remove_rows(connection, number)
-                connection.execute("DELETE FROM documents WHERE number = ?", (number,))
+                remove_document(connection, number)
             if not numbers:
                 connection.execute("DELETE FROM months WHERE month = ?", (month,))
             return bool(numbers)

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from shared.document import Document, Kind, attribute_term
-from shared.errors import CatalogueError, ConfigurationError, RejectedError, RejectionReason
-from shared.hash_code import hamming_distances
+from shared.errors import CatalogueError, ConfigurationError, QueryInvalidError, RejectedError, RejectionReason
+from shared.hash_code import hamming_distances, subcode_keys
 from shared.rolling_window import to_milliseconds, window_start
 from shared.store import PageCursor, Restriction, StoredCopy, StoredEncoder, WriteOutcome
-from tests.store_subject import ALL, ENCODER, LAST_MONTH, NOW, NOW_MS, Subject, deletion, differing, image
+from tests.store_subject import ALL, ENCODER, LAST_MONTH, NOW, NOW_MS, Subject, deletion, differing, flipped, image
 
 # Encoders -------------------------------------------------------------------------------------------------------------
 
@@ -295,6 +295,115 @@ def test_filters_take_any_of_a_list_and_all_of_the_lists(subject: Subject) -> No
     assert subject.newest(terms=[[attribute_term("category", "x" * 40_000)]]) == ["long"]
     assert subject.newest(terms=[[]]) == []
     assert subject.store.visible_count(Restriction(0, terms=[either])) == 2
+
+
+def test_neighbours_are_counted_as_compared_whatever_the_radius_and_the_count_leave(subject: Subject) -> None:
+    assert subject.compared() == 0
+    subject.write(
+        *(image(f"{bits:02}", code=differing(bits), event_time_ms=NOW_MS + bits) for bits in range(17)),
+        image("theirs", codes={"another": b"\0\0"}),
+        image("outside", event_time_ms=5),
+        image("deleted"),
+        deletion("gone", 1),
+        Document("expired", Kind.EXPIRED, 1, True, NOW_MS),
+    )
+    subject.write(deletion("deleted", 2), image("16", 2, differing(16), attributes={"colour": "red"}), now=LAST_MONTH)
+    inside: dict[str, Any] = {"visible_after_ms": 5}
+    assert subject.compared(**inside) == 17
+    assert subject.compared(count=3, **inside) == 17
+    assert subject.compared(radius=4, **inside) == 17
+    assert subject.compared(count=2, radius=0, **inside) == 17
+    assert subject.compared() == 18
+    assert subject.compared(since_ms=NOW_MS + 1, until_ms=NOW_MS + 4) == 3
+    assert subject.compared(terms=[["colour=red", "colour=blue"]]) == 1
+    assert subject.compared(terms=[[]]) == 0
+    assert subject.compared(subcodes=subcode_keys(differing(3)).tolist(), **inside) == 1
+    assert subject.compared(subcodes=subcode_keys(differing(0)).tolist()) == 2
+
+
+@pytest.mark.parametrize("radius", [1, 7, 32])
+def test_planted_neighbours_around_any_radius_are_found_among_random_codes(subject: Subject, radius: int) -> None:
+    generator = np.random.default_rng(radius)
+    code = generator.bytes(16)
+    # Random codes of 128 bits lie 64 bits apart, give or take 30.
+    subject.write(*(image(f"far-{number:03}", code=generator.bytes(16)) for number in range(100)))
+    planted = sorted({0, 1, radius - 1, radius, radius + 1})
+    subject.write(*(image(f"{bits}", code=flipped(code, bits, generator)) for bits in planted), now=LAST_MONTH)
+    within = [(bits, f"{bits}") for bits in planted if bits <= radius]
+    assert subject.near(code, count=50, radius=radius) == within
+    assert subject.near(code, count=len(planted)) == [(bits, f"{bits}") for bits in planted]
+    assert subject.near(code, count=50, radius=radius, since_ms=NOW_MS + 1) == []
+
+
+def test_with_subcodes_exactly_the_images_that_have_one_of_them_are_found(subject: Subject) -> None:
+    generator = np.random.default_rng(3)
+    # Few values of each subcode, so that one key is many images' and many images have several keys.
+    codes = generator.integers(0, 3, (300, 8), dtype=np.uint8)
+    codes[:, ::2] = 0
+    times, months = NOW_MS + generator.integers(0, 100, 300), [NOW, LAST_MONTH, datetime(2026, 9, 1, tzinfo=UTC)]
+    documents = [
+        image(f"{at:03}", code=codes[at].tobytes(), event_time_ms=int(times[at]), attributes={"odd": at % 2})
+        for at in generator.permutation(300).tolist()
+    ]
+    for part, now in enumerate(months):
+        subject.write(*documents[part::3], now=now)
+    keys = [set(subcode_keys(code.tobytes()).tolist()) for code in codes]
+    for query, radius, since, odd in itertools.product(range(0, 300, 100), (None, 3), (None, NOW_MS + 50), (None, 1)):
+        code = codes[query].tobytes()
+        asked = [int(key) for key in generator.choice(sorted(keys[query]), generator.integers(1, 4), replace=False)]
+        passing = [
+            at
+            for at in range(300)
+            if keys[at].intersection(asked) and (since is None or times[at] >= since) and (odd is None or at % 2 == odd)
+        ]
+        distances = hamming_distances(code, codes)
+        expected = sorted((int(distances[at]), f"{at:03}") for at in passing if distances[at] <= (radius or 64))
+        terms = [] if odd is None else [[attribute_term("odd", odd)]]
+        restriction: dict[str, Any] = {"subcodes": [*asked, asked[0]], "since_ms": since, "terms": terms}
+        assert subject.near(code, count=300, radius=radius, **restriction) == expected
+        assert subject.near(code, count=7, radius=radius, **restriction) == expected[:7]
+        assert subject.compared(code, **restriction) == len(passing)
+
+
+def test_a_subcode_is_told_apart_by_its_place_and_by_its_encoder(subject: Subject) -> None:
+    here, there = b"\0\1\0\2", b"\0\2\0\1"
+    subject.write(image("here", code=here), image("there", code=there))
+    subject.write(image("theirs", codes={ENCODER: b"\7\7\7\7", "another": here}), now=LAST_MONTH)
+    first, second = subcode_keys(here).tolist()
+    assert subject.near(here, subcodes=[first]) == [(0, "here")]
+    assert subject.near(here, subcodes=[second]) == [(0, "here")]
+    assert subject.near(here, subcodes=subcode_keys(there).tolist()) == [(4, "there")]
+    assert subject.near(here, subcodes=[3, second + 2**16]) == []
+    assert subject.near(here, subcodes=[]) == []
+    assert subject.near(here, subcodes=list(range(2**16))) == [(0, "here"), (4, "there"), (10, "theirs")]
+
+
+def test_subcodes_are_those_of_the_highest_version(subject: Subject) -> None:
+    old, new = b"\0\1", b"\0\2"
+    subject.write(image("updated", 1, old), image("moved", 1, old), image("deleted", 1, old), image("without", 1, old))
+    subject.write(image("updated", 2, new), deletion("deleted", 2), image("without", 2, codes={}), image("updated", 1))
+    subject.write(image("moved", 2, new), now=LAST_MONTH)
+    assert subject.near(old, subcodes=subcode_keys(old).tolist()) == []
+    assert subject.near(old, subcodes=subcode_keys(new).tolist()) == [(2, "moved"), (2, "updated")]
+
+
+def test_an_approximate_search_is_refused_or_gives_a_part_of_the_truth_in_order(subject: Subject) -> None:
+    codes = np.random.default_rng(6).integers(0, 256, (200, 4), dtype=np.uint8)
+    subject.write(
+        *(image(f"{at:03}", code=code.tobytes(), attributes={"odd": at % 2}) for at, code in enumerate(codes))
+    )
+    restriction = replace(ALL, terms=[[attribute_term("odd", 1)]])
+    code = codes[0].tobytes()
+    truth = subject.near(code, count=200, radius=16, terms=restriction.terms)
+    try:
+        answer = subject.store.approximately_nearest(ENCODER, code, 20, 16, restriction)
+    except QueryInvalidError:
+        assert subject.store.visible_count(ALL) == 200, "only the question is refused"
+    else:
+        found = [(one.distance, one.document.image_id) for one in answer.neighbours]
+        assert found == sorted(found)
+        assert 0 < len(found) <= 20
+        assert set(found) <= set(truth)
 
 
 @pytest.mark.parametrize("bits", [16, 64, 256])
