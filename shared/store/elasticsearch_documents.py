@@ -2,20 +2,24 @@
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from shared.document import Document, Kind, attribute_terms, attribute_words
+from shared.hash_code import subcode_keys
 from shared.rolling_window import INDEX_PREFIX, is_month
 
 ALIAS = "catalogue"
 ENCODERS_INDEX = "catalogue-encoders"
 INDEX_PATTERN = "catalogue-*"
 # Raised when the mapping changes so that older programs can't read or write it.
-SCHEMA = 1
+SCHEMA = 2
+# Made from the codes, for searches alone: no document is read from these.
+DERIVED_FIELDS = ("subcodes", "packed", "graph")
 # What a hit needs not: the thumbnail is most of a document's bytes.
-HEAVY_FIELDS = ("thumbnail", "codes")
-_CODES = "codes."
+HEAVY_FIELDS = ("thumbnail", "codes", *DERIVED_FIELDS)
+# More links make a better graph and a slower one to write; these are Lucene's defaults, named so that they stay.
+_GRAPH = {"type": "hnsw", "m": 16, "ef_construction": 100}
 
 
 def index_of(month: str) -> str:
@@ -35,11 +39,31 @@ def code_name(encoder_id: str) -> str:
 
 
 def code_field(encoder_id: str) -> str:
-    """The full name of the field that holds the codes of this encoder."""
-    return _CODES + code_name(encoder_id)
+    """The field that holds the codes of this encoder as vectors, compared one by one."""
+    return f"codes.{code_name(encoder_id)}"
 
 
-def month_index(codes: Mapping[str, int], replicas: str) -> dict[str, Any]:
+def graph_field(encoder_id: str) -> str:
+    """The field that holds them as vectors in a graph, where the month keeps one."""
+    return f"graph.{code_name(encoder_id)}"
+
+
+def packed_field(encoder_id: str) -> str:
+    """The field that holds them as bytes for reading many: ten times faster than reading vectors."""
+    return f"packed.{code_name(encoder_id)}"
+
+
+def subcodes_field(encoder_id: str) -> str:
+    """The field that holds their subcode keys, as `subcode_term` writes them."""
+    return f"subcodes.{code_name(encoder_id)}"
+
+
+def subcode_term(key: int) -> str:
+    """A subcode key as a term."""
+    return f"{key:x}"
+
+
+def month_index(codes: Mapping[str, int], replicas: str, *, hnsw: bool = False) -> dict[str, Any]:
     """The body that makes a monthly index; `codes` maps encoder ids to bits."""
     return {
         # Codes stay in the source as they came, so that a look-up by id reads them with the rest.
@@ -56,28 +80,39 @@ def month_index(codes: Mapping[str, int], replicas: str) -> dict[str, Any]:
                 "image_url": {"type": "keyword", "index": False, "doc_values": False},
                 "content_sha256": {"type": "keyword", "index": False, "doc_values": False},
                 "attributes": {"type": "object", "enabled": False},
-                "terms": {"type": "keyword", "doc_values": False},
+                "terms": {"type": "keyword"},
                 "words": {"type": "keyword", "doc_values": False},
                 "thumbnail": {"type": "binary"},
             }
-            | codes_properties(codes)
+            | codes_properties(codes, hnsw=hnsw)
         ),
     }
 
 
-def codes_properties(codes: Mapping[str, int]) -> dict[str, Any]:
-    """One field for each encoder's codes, which is searched exactly, by comparing all."""
-    fields = {
-        code_name(encoder_id): {
-            "type": "dense_vector",
-            "element_type": "bit",
-            "dims": bits,
-            "similarity": "l2_norm",
-            "index_options": {"type": "flat"},
-        }
-        for encoder_id, bits in codes.items()
+def codes_properties(codes: Mapping[str, int], *, hnsw: bool) -> dict[str, Any]:
+    """The fields of each encoder's codes: to compare all, for subcodes, for reading, and with `hnsw` the graph."""
+    kinds: dict[str, Callable[[int], dict[str, Any]]] = {
+        "codes": lambda bits: _vector(bits, {"type": "flat"}),
+        "subcodes": lambda bits: {"type": "keyword", "doc_values": False},
+        "packed": lambda bits: {"type": "binary", "doc_values": True},
+        "graph": lambda bits: _vector(bits, _GRAPH),
     }
-    return {"codes": {"type": "object", "properties": fields}}
+    if not hnsw:
+        del kinds["graph"]
+    return {
+        kind: {"type": "object", "properties": {code_name(name): field(bits) for name, bits in codes.items()}}
+        for kind, field in kinds.items()
+    }
+
+
+def _vector(bits: int, index_options: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "dense_vector",
+        "element_type": "bit",
+        "dims": bits,
+        "similarity": "l2_norm",
+        "index_options": index_options,
+    }
 
 
 def encoders_index(replicas: str) -> dict[str, Any]:
@@ -104,8 +139,11 @@ def _mappings(properties: Mapping[str, Any]) -> dict[str, Any]:
     return {"dynamic": "strict", "_meta": {"schema": SCHEMA}, "properties": properties}
 
 
-def to_source(document: Document) -> bytes:
-    """The document as JSON; ValueError where it can't be written as such (no number, half a character)."""
+def to_source(document: Document, graphs: Collection[str]) -> bytes:
+    """The document as JSON; ValueError where it can't be written as such (no number, half a character).
+
+    `graphs` are the field names of the encoders that the month keeps a graph of.
+    """
     source: dict[str, Any] = {
         "image_id": document.image_id,
         "kind": document.kind.value,
@@ -114,6 +152,7 @@ def to_source(document: Document) -> bytes:
         "event_time": document.event_time_ms,
     }
     if document.live:
+        packed = {code_name(name): base64.b64encode(code).decode() for name, code in document.codes.items()}
         source |= {
             "indexed_at": document.indexed_at_ms,
             "item_id": document.item_id,
@@ -122,8 +161,15 @@ def to_source(document: Document) -> bytes:
             "attributes": dict(document.attributes),
             "terms": attribute_terms(document.attributes),
             "words": attribute_words(document.attributes),
-            "codes": {code_name(name): base64.b64encode(code).decode() for name, code in document.codes.items()},
+            "codes": packed,
+            "packed": packed,
+            "subcodes": {
+                code_name(name): [subcode_term(key) for key in subcode_keys(code).tolist()]
+                for name, code in document.codes.items()
+            },
         }
+        if graph := {name: code for name, code in packed.items() if name in graphs}:
+            source["graph"] = graph
         if document.thumbnail is not None:
             source["thumbnail"] = base64.b64encode(document.thumbnail).decode()
     return json.dumps(source, ensure_ascii=False, allow_nan=False).encode()

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from shared.errors import ConfigurationError, RejectedError, RejectionReason, St
 from shared.store.elasticsearch import Connection, RefusalError, unavailable_for
 from shared.store.elasticsearch_documents import (
     ALIAS,
+    DERIVED_FIELDS,
     INDEX_PATTERN,
     SCHEMA,
     code_name,
@@ -50,29 +51,70 @@ class _Action:
         return len(self.lines[0]) + len(self.lines[1]) + 2
 
 
-class ElasticsearchIndices:
-    """The months; keeps nothing in memory, so that no other process's work is missed."""
+@dataclass(frozen=True, slots=True)
+class CodeFields:
+    """What a month keeps of which encoders (by field names): the bits of their codes, and a graph of some."""
 
-    def __init__(self, connection: Connection, replicas: str, pause: Callable[[float], None]) -> None:
-        """`pause` waits so many seconds before items that met an overload are sent again."""
+    bits: Mapping[str, int]
+    graphs: frozenset[str]
+
+
+class ElasticsearchIndices:
+    """The months. Of other processes' work it remembers only which graphs a month keeps, from its last `prepare` on:
+    a month gets its fields once, and a document with a field that its month does not have is refused and tried again.
+    """
+
+    def __init__(
+        self, connection: Connection, replicas: str, pause: Callable[[float], None], *, hnsw: bool = False
+    ) -> None:
+        """`pause` waits so many seconds before items that met an overload are sent again; with `hnsw` fields of codes
+        that are made from now on come with a graph."""
         self._connection = connection
         self._replicas = replicas
         self._pause = pause
+        self._hnsw = hnsw
+        self._graphs: Mapping[str, frozenset[str]] = {}
 
     def live(self) -> Sequence[str]:
-        return sorted(self._fields())
+        return sorted(self.fields())
 
     def prepare(self, month: str, codes: Mapping[str, int]) -> Sequence[str]:
-        fields = self._fields()
+        fields = self.fields()
         if month not in fields:
             self._make(month, codes)
-            fields = self._fields()
-        held = fields.get(month, {})
-        if any(held.get(code_name(encoder_id)) != bits for encoder_id, bits in codes.items()):
+            fields = self.fields()
+        held = fields[month].bits if month in fields else {}
+        # Fields that are there stay as they are: a graph that began late would lack what was written before.
+        lacking = {encoder_id: bits for encoder_id, bits in codes.items() if held.get(code_name(encoder_id)) != bits}
+        if lacking:
+            properties = codes_properties(lacking, hnsw=self._hnsw)
             self._connection.ask(
-                lambda client: client.indices.put_mapping(index=index_of(month), properties=codes_properties(codes))
+                lambda client: client.indices.put_mapping(index=index_of(month), properties=properties)
             )
+            fields = self.fields()
+        self._graphs = {name: one.graphs for name, one in fields.items()}
         return sorted(fields)
+
+    def fields(self) -> dict[str, CodeFields]:
+        """The months behind the alias, each with its fields of codes."""
+        try:
+            answer = self._connection.ask(lambda client: client.indices.get_mapping(index=ALIAS))
+        except RefusalError as error:
+            if error.missing:
+                return {}
+            raise
+        fields = {}
+        for index, described in answer.items():
+            mappings = described["mappings"]
+            month = month_of_index(index)
+            schema = mappings.get("_meta", {}).get("schema")
+            if month is None or schema != SCHEMA:
+                raise ConfigurationError(
+                    f"the index {index} behind the alias {ALIAS} is of another making (schema {schema}, not {SCHEMA})"
+                )
+            codes, graphs = (mappings["properties"].get(kind, {}).get("properties", {}) for kind in ("codes", "graph"))
+            fields[month] = CodeFields({name: field["dims"] for name, field in codes.items()}, frozenset(graphs))
+        return fields
 
     def versions(self, image_ids: Sequence[str], months: Sequence[str]) -> Mapping[str, Mapping[str, int]]:
         found: dict[str, dict[str, int]] = {}
@@ -82,7 +124,7 @@ class ElasticsearchIndices:
 
     def copies(self, image_ids: Sequence[str], months: Sequence[str]) -> Mapping[str, Mapping[str, Document]]:
         found: dict[str, dict[str, Document]] = {}
-        for month, item in self._get(image_ids, months, source={"excludes": ["thumbnail"]}):
+        for month, item in self._get(image_ids, months, source={"excludes": ["thumbnail", *DERIVED_FIELDS]}):
             found.setdefault(item["_id"], {})[month] = from_source(item["_source"])
         return found
 
@@ -99,7 +141,7 @@ class ElasticsearchIndices:
         actions = []
         for place, one in enumerate(puts):
             try:
-                actions.append(_Action(place, _lines(one)))
+                actions.append(_Action(place, _lines(one, self._graphs.get(one.month, ()))))
             except ValueError as error:
                 answers[place] = RejectedError(RejectionReason.DOCUMENT_REFUSED, f"not writable as JSON: {error}")
         pause_seconds, fruitless = _FIRST_PAUSE_SECONDS, 0
@@ -125,33 +167,12 @@ class ElasticsearchIndices:
     def drop(self, month: str) -> None:
         self._connection.ask(lambda client: client.indices.delete(index=index_of(month), ignore_unavailable=True))
 
-    def _fields(self) -> dict[str, dict[str, int]]:
-        """The months behind the alias, each with its code fields and their bits."""
-        try:
-            answer = self._connection.ask(lambda client: client.indices.get_mapping(index=ALIAS))
-        except RefusalError as error:
-            if error.missing:
-                return {}
-            raise
-        fields = {}
-        for index, described in answer.items():
-            mappings = described["mappings"]
-            month = month_of_index(index)
-            schema = mappings.get("_meta", {}).get("schema")
-            if month is None or schema != SCHEMA:
-                raise ConfigurationError(
-                    f"the index {index} behind the alias {ALIAS} is of another making (schema {schema}, not {SCHEMA})"
-                )
-            codes = mappings["properties"]["codes"].get("properties", {})
-            fields[month] = {name: field["dims"] for name, field in codes.items()}
-        return fields
-
     def _make(self, month: str, codes: Mapping[str, int]) -> None:
         """Make the month, and put it behind the alias once it can answer: no search ever meets a shard that is not up.
 
         Each step may be repeated, so a crash or another worker in between does no harm.
         """
-        ask, index, body = self._connection.ask, index_of(month), month_index(codes, self._replicas)
+        ask, index, body = self._connection.ask, index_of(month), month_index(codes, self._replicas, hnsw=self._hnsw)
         ask(lambda client: client.indices.put_index_template(name=ALIAS, **_TEMPLATE))
         try:
             ask(lambda client: client.indices.create(index=index, **body))
@@ -221,7 +242,7 @@ class ElasticsearchIndices:
         self._send(request[middle:], answers, overloaded)
 
 
-def _lines(put: Put) -> tuple[bytes, bytes]:
+def _lines(put: Put, graphs: Collection[str]) -> tuple[bytes, bytes]:
     """A put as the two lines of a bulk request; ValueError where the document can't be written as JSON."""
     document = put.document
     action = {
@@ -230,7 +251,7 @@ def _lines(put: Put) -> tuple[bytes, bytes]:
         "version": document.version,
         "version_type": "external_gte" if put.over_equal else "external",
     }
-    return json.dumps({"index": action}, ensure_ascii=False).encode(), to_source(document)
+    return json.dumps({"index": action}, ensure_ascii=False).encode(), to_source(document, graphs)
 
 
 def _requests(actions: Sequence[_Action]) -> Iterator[list[_Action]]:

@@ -3,33 +3,39 @@
 import base64
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from shared.document import Document, Kind
-from shared.errors import ConfigurationError, RejectedError, StoreUnavailableError
+from shared.document import Document
+from shared.errors import ConfigurationError, RejectedError
 from shared.store import (
-    Neighbour,
+    ChangeFeed,
     Neighbours,
     PageCursor,
     Restriction,
     StoredCopy,
     StoredEncoder,
     WriteOutcome,
+    exact_cut,
     monthly_indices,
 )
 from shared.store.elasticsearch import Connection, RefusalError
+from shared.store.elasticsearch_changes import ElasticsearchChanges
 from shared.store.elasticsearch_documents import (
-    ALIAS,
     ENCODERS_INDEX,
     HEAVY_FIELDS,
-    code_field,
     encoders_index,
     from_source,
 )
 from shared.store.elasticsearch_indices import ElasticsearchIndices
 from shared.store.elasticsearch_scan import scan_copies
-from shared.store.exact_cut import Answer, Question, nearest
+from shared.store.elasticsearch_search import (
+    NearestQuestions,
+    demand_graphs,
+    filters,
+    search_whole,
+)
 
 # An encoder of 4,096 inputs and bits has 64 MiB: more than a document should hold.
 _PART_BYTES = 8 * 1024 * 1024
@@ -42,12 +48,24 @@ class ElasticsearchStore:
     """One live copy of each image behind the alias `catalogue`; the contract is `shared.store.Store`'s."""
 
     def __init__(
-        self, connection: Connection, replicas: str = "0-1", pause: Callable[[float], None] = time.sleep
+        self,
+        connection: Connection,
+        replicas: str = "0-1",
+        pause: Callable[[float], None] = time.sleep,
+        *,
+        hnsw: bool = False,
     ) -> None:
-        """`replicas` is a count or a range like "0-1"; `pause` waits before overloaded items are sent again."""
+        """`replicas` is a count or a range like "0-1"; `pause` waits before overloaded items are sent again; with
+        `hnsw` months that are made from now on keep a graph for approximate searches."""
         self._connection = connection
         self._replicas = replicas
-        self.indices = ElasticsearchIndices(connection, replicas, pause)
+        self._hnsw = hnsw
+        self.indices = ElasticsearchIndices(connection, replicas, pause, hnsw=hnsw)
+
+    @property
+    def searchable_after_seconds(self) -> float:
+        # The indices are refreshed every second, and a refresh takes some time itself.
+        return 2.0
 
     # Encoders
 
@@ -99,24 +117,30 @@ class ElasticsearchStore:
     def nearest(
         self, encoder_id: str, code: bytes, count: int, radius: int | None, restriction: Restriction
     ) -> Neighbours:
-        bits = len(code) * 8
-        filters = _filters(restriction)
+        questions = NearestQuestions(self._connection, encoder_id, code, restriction)
+        found = exact_cut.nearest(questions, count, None if radius is None else min(radius, len(code) * 8))
+        return replace(found, compared=questions.compared or 0)
 
-        def ask(question: Question) -> Answer:
-            return self._ask_nearest(encoder_id, code, filters, question)
+    def approximately_nearest(
+        self, encoder_id: str, code: bytes, count: int, radius: int | None, restriction: Restriction
+    ) -> Neighbours:
+        demand_graphs(self.indices.fields().values(), encoder_id, hnsw=self._hnsw)
+        return NearestQuestions(self._connection, encoder_id, code, restriction).approximate(count, radius)
 
-        return nearest(ask, count, None if radius is None else min(radius, bits))
+    def follow(self, encoder_id: str, *, terms: bool) -> ChangeFeed:
+        return ElasticsearchChanges(self._connection, self.indices, encoder_id, terms=terms)
 
     def newest(
         self, words: Sequence[str], restriction: Restriction, after: PageCursor | None, count: int
     ) -> Sequence[Document]:
-        filters = [*_filters(restriction), *({"prefix": {"words": word}} for word in words)]
+        clauses = [*filters(restriction), *({"prefix": {"words": word}} for word in words)]
         best: dict[str, Document] = {}
         size = count + _SPARE
         search_after = None if after is None else [after.event_time_ms, after.image_id]
         while True:
-            hits = self._search_whole(
-                query={"bool": {"filter": filters}},
+            hits = search_whole(
+                self._connection,
+                query={"bool": {"filter": clauses}},
                 sort=[{"event_time": "desc"}, {"image_id": "asc"}],
                 search_after=search_after,
                 size=size,
@@ -132,7 +156,9 @@ class ElasticsearchStore:
         return sorted(best.values(), key=lambda one: (-one.event_time_ms, one.image_id))[:count]
 
     def visible_count(self, restriction: Restriction) -> int:
-        answer = self._search_whole(query={"bool": {"filter": _filters(restriction)}}, size=0, track_total_hits=True)
+        answer = search_whole(
+            self._connection, query={"bool": {"filter": filters(restriction)}}, size=0, track_total_hits=True
+        )
         return int(answer["hits"]["total"]["value"])
 
     def scan(self) -> Generator[StoredCopy, None, None]:
@@ -148,57 +174,10 @@ class ElasticsearchStore:
 
     def check(self) -> None:
         self.indices.live()
-        self._search_whole(query={"match_none": {}}, size=0)
+        search_whole(self._connection, query={"match_none": {}}, size=0)
 
     def close(self) -> None:
         self._connection.close()
-
-    def _ask_nearest(
-        self, encoder_id: str, code: bytes, filters: Sequence[Mapping[str, Any]], question: Question
-    ) -> Answer:
-        knn: dict[str, Any] = {
-            "field": code_field(encoder_id),
-            "query_vector": code.hex(),
-            "k": question.shard_size,
-            "num_candidates": question.shard_size,
-            "filter": [*filters],
-        }
-        if question.radius is not None:
-            knn["similarity"] = question.radius
-        if question.id_at_most is not None:
-            knn["filter"].append({"range": {"image_id": {"lte": question.id_at_most}}})
-        answer = self._search(
-            query={"knn": knn},
-            sort=[{"_score": "asc" if question.farthest_first else "desc"}, {"image_id": "asc"}],
-            size=question.size,
-            track_total_hits=True,
-            source_excludes=HEAVY_FIELDS,
-        )
-        bits = len(code) * 8
-        # The score of a bit vector is (bits - distance) / bits.
-        neighbours = [
-            Neighbour(round(bits * (1 - hit["_score"])), from_source(hit["_source"])) for hit in answer["hits"]["hits"]
-        ]
-        shards = answer["_shards"]
-        return Answer(neighbours, answer["hits"]["total"]["value"], shards["total"], _failure(answer))
-
-    def _search_whole(self, **request: Any) -> Mapping[str, Any]:
-        """A search of which no shard may fail."""
-        answer = self._search(**request)
-        failure = _failure(answer)
-        if failure is not None:
-            raise StoreUnavailableError(f"Elasticsearch could not search everywhere: {failure}")
-        return answer
-
-    def _search(self, **request: Any) -> Mapping[str, Any]:
-        try:
-            answer: Mapping[str, Any] = self._connection.ask(lambda client: client.search(index=ALIAS, **request))
-        except RefusalError as error:
-            if error.missing:
-                # Before the first write there is no month and no alias.
-                return {"hits": {"hits": [], "total": {"value": 0}}, "_shards": {"total": 0, "failed": 0}}
-            raise
-        return answer
 
     def _make_encoders_index(self) -> None:
         body = encoders_index(self._replicas)
@@ -224,22 +203,3 @@ class ElasticsearchStore:
             raise
         source: Mapping[str, Any] = found["_source"]
         return source
-
-
-def _filters(restriction: Restriction) -> list[Mapping[str, Any]]:
-    bounds = {"gt": restriction.visible_after_ms, "gte": restriction.since_ms, "lt": restriction.until_ms}
-    ranges = [{"range": {"event_time": {bound: value}}} for bound, value in bounds.items() if value is not None]
-    terms = [{"terms": {"terms": list(alternatives)}} for alternatives in restriction.terms]
-    return [{"term": {"kind": Kind.IMAGE.value}}, *ranges, *terms]
-
-
-def _failure(answer: Mapping[str, Any]) -> str | None:
-    """Why the answer is not of all shards; None where it is."""
-    shards = answer["_shards"]
-    # A shard whose search was cancelled is neither successful nor counted as failed.
-    missing = max(shards["failed"], shards["total"] - shards.get("successful", shards["total"]))
-    if missing:
-        told = next(iter(shards.get("failures", ())), None)
-        why = f": {told.get('index')}: {told['reason']['type']}" if told else ""
-        return f"{missing} of {shards['total']} shards failed{why}"
-    return "the search ran out of time" if answer.get("timed_out") else None

@@ -59,7 +59,7 @@ def nearest(ask: Ask, count: int, radius: int | None) -> Neighbours:
     changes = 0
     while True:
         found, exhausted, failure = _first(ask, size, radius)
-        neighbours = _one_copy_each(found)[:count]
+        neighbours = one_copy_each(found)[:count]
         if failure is _CHANGED and changes < _CHANGES_MAX:
             changes += 1
             continue
@@ -107,7 +107,8 @@ def _at_distance(ask: Ask, distance: int, count: int) -> tuple[Sequence[Neighbou
     return ties, _TOO_MANY_TIES
 
 
-def _one_copy_each(found: Iterable[Neighbour]) -> list[Neighbour]:
+def one_copy_each(found: Iterable[Neighbour]) -> list[Neighbour]:
+    """Each image once, with its highest version, by (distance, id)."""
     best: dict[str, Neighbour] = {}
     for one in found:
         known = best.get(one.document.image_id)

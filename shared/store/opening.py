@@ -37,7 +37,7 @@ def _open_elasticsearch(settings: Settings, scheme: str, rest: str) -> Store:
         ca_file=settings.elasticsearch_ca_file,
         seconds=settings.elasticsearch_seconds,
     )
-    return ElasticsearchStore(connection, settings.elasticsearch_replicas)
+    return ElasticsearchStore(connection, settings.elasticsearch_replicas, hnsw=settings.elasticsearch_hnsw)
 
 
 def _sqlite_path(rest: str) -> Path:
