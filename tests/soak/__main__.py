@@ -123,10 +123,11 @@ class Soak:
         """Let faults begin together, last, end, and time the recovery."""
         name = " + ".join(sorted(fault.name for fault in together))
         _CONSOLE.log(name)
+        together = sorted(together, key=lambda fault: fault.takes_store_away)
         for fault in together:
             fault.begin(self._world)
         time.sleep(max(self._generator.uniform(*fault.seconds) for fault in together))
-        for fault in together:
+        for fault in reversed(together):
             fault.end(self._world)
         probe = self._producer.probe()
         try:

@@ -13,12 +13,16 @@ Act = Callable[[World], object]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """`begin` and `end` are called with `seconds` (least and most) between them."""
+    """`begin` and `end` are called with `seconds` (least and most) between them.
+
+    Of faults that come together, one that `takes_store_away` begins last and ends first: others speak to the store.
+    """
 
     name: str
     begin: Act
     end: Act
     seconds: tuple[float, float]
+    takes_store_away: bool = False
 
 
 def faults(generator: random.Random) -> list[Fault]:
@@ -49,7 +53,7 @@ def _store_faults() -> list[Fault]:
         http("every second reply lost", HttpFault(lose_replies=0.5)),
         http("latency of 500 ms", HttpFault(delay_seconds=0.5)),
         http("no answer within the time", HttpFault(delay_seconds=8)),
-        Fault("store: killed and restarted", lambda world: world.elasticsearch.kill(), _store_started, (1, 6)),
+        Fault("store: killed and restarted", lambda world: world.elasticsearch.kill(), _store_started, (1, 6), True),
         Fault("store: read-only block", _blocked(True), _blocked(False), (3, 12)),
     ]
 
