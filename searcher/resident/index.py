@@ -1,0 +1,229 @@
+"""The resident index: the codes of the window in memory, changed by a follower and searched exactly by all cores.
+
+One lock for everything: a scan uses all cores anyway, so two at a time would only take turns, and rows do not move
+under a scan. The price is that a query waits for the one before it and for a chunk of changes (some milliseconds; where
+a table of ten million images doubles, up to a second). Who waits goes before who has just had it.
+"""
+
+import os
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from searcher.resident import scan
+from searcher.resident.block_scan import BlockScan
+from searcher.resident.fair_lock import FairLock
+from searcher.resident.hamming_sum import HammingSum
+from searcher.resident.pairs import PairJob, Progress, pairs_within
+from searcher.resident.plain_scan import PlainScan
+from searcher.resident.row_table import Rows
+from searcher.resident.rows import ImageRows, IndexFullError
+from searcher.resident.visibility import Visibility
+from shared.errors import QueryInvalidError
+from shared.store import Change, Restriction
+
+__all__ = ["IndexFullError", "ResidentHits", "ResidentImage", "ResidentIndex"]
+
+# Changes taken in before a waiting query gets its turn.
+_CHUNK = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class ResidentHits:
+    """Images near a query, ordered by (distance, code points of the image id) and cut by this order.
+
+    `distances`, `versions` and `event_times_ms` (milliseconds since the epoch) have the shape (hits,). `compared` is
+    how many codes were compared with the query: all that the restriction lets through, and where it is no more than the
+    window also those that have left the window and are not removed yet.
+    """
+
+    distances: NDArray[np.int64]
+    image_ids: list[str]
+    versions: NDArray[np.int64]
+    event_times_ms: NDArray[np.int64]
+    compared: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResidentImage:
+    """What is kept of one image."""
+
+    code: bytes
+    version: int
+    event_time_ms: int
+
+
+class ResidentIndex:
+    """Codes of `bits` bits in at most `bytes_max` bytes, with the terms of `fields`. All methods are thread-safe.
+
+    `threads`: how many compute a scan; by default the cores that this process may use. `hash_of` is for tests.
+    """
+
+    def __init__(
+        self,
+        bits: int,
+        bytes_max: int,
+        fields: Sequence[str] = (),
+        *,
+        threads: int | None = None,
+        hash_of: Callable[[str], int] = hash,
+    ) -> None:
+        self._bits = bits
+        self._make_rows = partial(ImageRows, bits, bytes_max, fields, hash_of)
+        self._rows = self._make_rows()
+        self._threads = threads or usable_cores()
+        self._executor = scan.workers(self._threads)
+        self._lock = FairLock()
+
+    def close(self) -> None:
+        """End the threads."""
+        self._executor.shutdown()
+
+    # Changing -----------------------------------------------------------------------------------------------------
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        """Take changes in, in their order: an image replaces one of a lower version, a marker removes one.
+
+        Markers are not remembered: a feed gives an image's older copy only with the marker that follows it. Raises
+        IndexFullError where an image does not fit; some of the changes are then taken in.
+        """
+        for start in range(0, len(changes), _CHUNK):
+            with self._lock:
+                self._rows.apply(changes[start : start + _CHUNK])
+
+    def expire(self, visible_after_ms: int) -> int:
+        """Remove the images of this event time or an older one; gives how many."""
+        with self._lock:
+            return self._rows.expire(visible_after_ms)
+
+    def clear(self) -> None:
+        """Forget everything, and give the memory back."""
+        with self._lock:
+            self._rows = self._make_rows()
+
+    # What is there ------------------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return self._rows.count
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory in use."""
+        with self._lock:
+            return self._rows.nbytes
+
+    def image(self, image_id: str) -> ResidentImage | None:
+        """The image of this id, visible or not."""
+        with self._lock:
+            rows = self._rows
+            row = int(rows.ids.find([image_id])[0])
+            if row < 0:
+                return None
+            return ResidentImage(rows.codes[row].tobytes(), int(rows.versions[row]), int(rows.event_times[row]))
+
+    # Searching ----------------------------------------------------------------------------------------------------
+
+    def can_filter(self, restriction: Restriction) -> bool:
+        """Whether the restriction can be answered here: terms of declared fields alone, and no subcodes."""
+        terms = self._rows.terms
+        return restriction.subcodes is None and all(terms.has(term) for any_of in restriction.terms for term in any_of)
+
+    def nearest(self, distance: HammingSum, count: int, radius: int | None, restriction: Restriction) -> ResidentHits:
+        """The `count` (from 1) nearest visible images, none further than `radius`; exact."""
+        with self._lock:
+            visibility = self._visibility(restriction)
+            if distance.is_plain:
+                query = np.frombuffer(distance.terms[0].code, np.uint8).reshape(1, -1)
+                return self._nearest_of_each(query, count, radius, visibility)[0]
+            return self._scanned(distance, count, radius, visibility)
+
+    def nearest_of_many(
+        self, codes: NDArray[np.uint8], count: int, radius: int | None, restriction: Restriction
+    ) -> list[ResidentHits]:
+        """`nearest` for each row of `codes` (queries, bits / 8) by plain distance, in shared passes over the index."""
+        with self._lock:
+            return self._nearest_of_each(np.ascontiguousarray(codes), count, radius, self._visibility(restriction))
+
+    def histogram(self, distance: HammingSum, restriction: Restriction) -> NDArray[np.int64]:
+        """How many visible images are at each distance from 0 to bits; shape (bits + 1,). Plain distances only."""
+        if not distance.is_plain:
+            raise QueryInvalidError("a histogram is of the distance to one code")
+        counts = np.zeros(self._bits + 1, np.int64)
+        with self._lock:
+            for _, distances in self._blocks(distance, restriction):
+                counts += np.bincount(distances, minlength=self._bits + 1)
+        return counts
+
+    def count_closer(self, distance: HammingSum, at: int, image_id: str, restriction: Restriction) -> int:
+        """How many visible images come before (`at`, `image_id`) in the order of hits: the rank of that image."""
+        closer = 0
+        with self._lock:
+            for rows, distances in self._blocks(distance, restriction):
+                closer += int(np.count_nonzero(distances < at))
+                closer += sum(other < image_id for other in self._rows.ids.texts(rows[distances == at]))
+        return closer
+
+    def pairs(
+        self, radius: int, visible_after_ms: int, progress: Progress | None = None
+    ) -> Generator[tuple[int, str, str], None, None]:
+        """All pairs of visible images at most `radius` bits apart, as (distance, id, later id), in no special order.
+
+        They are those of one moment, the first step: codes and ids are copied then, which takes as much memory again,
+        and the job goes on beside queries and changes on the caller's thread. `progress` is told (rows done, rows).
+        """
+        with self._lock:
+            rows = np.flatnonzero(self._rows.event_times > visible_after_ms)
+            job = PairJob(self._rows.codes[rows], rows, self._rows.ids.copy(self._rows.count))
+        yield from pairs_within(job, radius, progress)
+
+    def _visibility(self, restriction: Restriction) -> Visibility:
+        if not self.can_filter(restriction):
+            raise QueryInvalidError("the index in memory does not keep what this filter asks for")
+        return Visibility(self._rows, restriction)
+
+    def _block_scan(self) -> BlockScan:
+        return BlockScan(self._rows.codes, self._executor, self._threads)
+
+    def _blocks(self, distance: HammingSum, restriction: Restriction) -> Iterator[tuple[Rows, NDArray[np.int64]]]:
+        yield from self._block_scan().blocks(distance, self._visibility(restriction))
+
+    def _scanned(self, distance: HammingSum, count: int, bound: int | None, visibility: Visibility) -> ResidentHits:
+        near = self._block_scan().nearest(distance, visibility, count, bound)
+        return self._hits(near.rows, near.distances, count, near.compared)
+
+    def _nearest_of_each(
+        self, queries: NDArray[np.uint8], count: int, radius: int | None, visibility: Visibility
+    ) -> list[ResidentHits]:
+        hits = []
+        found = PlainScan(self._rows.codes, self._executor, self._threads).nearest(queries, count, radius, visibility)
+        for query, near in zip(queries, found, strict=True):
+            if near.complete:
+                hits.append(self._hits(near.rows, near.distances, count, near.compared))
+            else:
+                hits.append(self._scanned(HammingSum.plain(query.tobytes()), count, near.bound, visibility))
+        return hits
+
+    def _hits(self, rows: Rows, distances: NDArray[np.int64], count: int, compared: int) -> ResidentHits:
+        """The first `count` of these rows, in order."""
+        if len(rows) > count:
+            last = np.partition(distances, count - 1)[count - 1]
+            near = distances <= last
+            rows, distances = rows[near], distances[near]
+        image_ids = self._rows.ids.texts(rows)
+        order = sorted(range(len(rows)), key=list(zip(distances.tolist(), image_ids, strict=True)).__getitem__)[:count]
+        rows = rows[order]
+        return ResidentHits(
+            distances[order],
+            [image_ids[place] for place in order],
+            self._rows.versions[rows],
+            self._rows.event_times[rows],
+            compared,
+        )
+
+
+def usable_cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
