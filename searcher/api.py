@@ -7,15 +7,28 @@ the id ends in "/thumbnail": written plainly, that names the thumbnail.
 import hashlib
 import importlib.metadata
 import json
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Form, Path, Query, Request, UploadFile
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, Response, StreamingResponse
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from searcher.problems import PROBLEM_TYPE
+from searcher.batch import search_batch
+from searcher.problems import PROBLEM_TYPE, problem_of
 from searcher.services import Provided, Services
-from searcher.wire import DEFAULT_K, ImageReply, ImagesReply, SearchReply, SearchRequest
+from searcher.strategies import StrategyName
+from searcher.wire import (
+    DEFAULT_K,
+    BatchReply,
+    BatchRequest,
+    ExplainReply,
+    HistogramReply,
+    ImageReply,
+    ImagesReply,
+    SearchReply,
+    SearchRequest,
+)
 from shared.errors import QueryInvalidError
 
 PAGE_MAX = 200
@@ -45,6 +58,10 @@ _SEARCH_PROBLEMS: dict[int | str, dict[str, Any]] = {
     504: _PROBLEM | {"description": "The answer took too long."},
 }
 _WRONG: dict[int | str, dict[str, Any]] = {422: _PROBLEM | {"description": "A parameter is wrong."}}
+_JSON_LINES = "application/x-ndjson"
+_STREAMED: dict[int | str, dict[str, Any]] = {
+    200: {"content": {_JSON_LINES: {"schema": {"type": "string"}}}, "description": "The hits."}
+}
 _NOT_VISIBLE = _WRONG | {404: _PROBLEM | {"description": "No visible image has this id."}}
 
 router = APIRouter()
@@ -52,10 +69,19 @@ router = APIRouter()
 ImageId = Annotated[str, Path(description="The image's id, percent-encoded.")]
 
 
-@router.post("/v1/search", tags=["search"], response_model=SearchReply, responses=_SEARCH_PROBLEMS)
+@router.post("/v1/search", tags=["search"], response_model=SearchReply, responses=_STREAMED | _SEARCH_PROBLEMS)
 async def search(services: Provided, request: SearchRequest) -> Response:
-    """The nearest visible images of a seed, by Hamming distance, then image id, cut at k by the same order."""
-    return _json(await services.searcher.search(request))
+    """The nearest visible images of the seeds, by Hamming distance, then image id, cut at k by the same order.
+
+    With a radius and no k: all within the radius, as JSON Lines, one hit a line; the last line is the reply without its
+    hits, and says whether they are complete.
+    """
+    if not request.streams:
+        return _json(await services.searcher.search(request))
+    replies = services.searcher.stream(request)
+    # What is wrong with the query shows with the first reply, while an error can still be answered as one.
+    first = await anext(replies)
+    return StreamingResponse(_lines(first, replies), media_type=_JSON_LINES)
 
 
 @router.post("/v1/search/image", tags=["search"], response_model=SearchReply, responses=_SEARCH_PROBLEMS)
@@ -70,6 +96,8 @@ async def search_by_upload(
     since: Annotated[str | None, Form()] = None,
     until: Annotated[str | None, Form()] = None,
     group_by_item: Annotated[bool, Form()] = False,
+    strategy: Annotated[StrategyName, Form()] = StrategyName.AUTO,
+    cursor: Annotated[str | None, Form()] = None,
 ) -> Response:
     """The same search with an uploaded picture as seed; the fields are those of `/v1/search`."""
     seed = {"image": await image.read(), "crop": _from_json("crop", crop)}
@@ -81,8 +109,52 @@ async def search_by_upload(
         "since": since,
         "until": until,
         "group_by_item": group_by_item,
+        "strategy": strategy,
+        "cursor": cursor,
     }
     return _json(await services.searcher.search(SearchRequest.model_validate(query)))
+
+
+@router.post("/v1/search/batch", tags=["search"], response_model=BatchReply, responses=_SEARCH_PROBLEMS)
+async def search_in_batch(services: Provided, request: BatchRequest) -> Response:
+    """Many searches in one call; one that can't be answered has its problem document in its place."""
+    answers = await search_batch(services.searcher, request.queries)
+    texts = [
+        answer.to_json() if isinstance(answer, SearchReply) else json.dumps(problem_of(answer).document())
+        for answer in answers
+    ]
+    return Response(f'{{"replies":[{",".join(texts)}]}}', media_type="application/json")
+
+
+@router.post("/v1/histogram", tags=["search"], response_model=HistogramReply, responses=_SEARCH_PROBLEMS)
+async def histogram(services: Provided, request: SearchRequest) -> HistogramReply:
+    """How many visible images lie at each distance from the seed; `k`, `radius` and `strategy` do not matter."""
+    return await services.explainer.histogram(request)
+
+
+@router.get("/v1/explain", tags=["search"], response_model=ExplainReply, responses=_SEARCH_PROBLEMS)
+async def explain(
+    *,
+    services: Provided,
+    image_id: Annotated[str, Query(min_length=1, description="The image that is asked about.")],
+    seed: Annotated[str | None, Query(description="An indexed image as seed; or else give `code`.")] = None,
+    code: Annotated[str | None, Query(description="A hash code as seed.")] = None,
+    k: Annotated[int | None, Query()] = None,
+    radius: Annotated[int | None, Query()] = None,
+    filter: Annotated[str | None, Query(description="JSON: attribute to list of values.")] = None,  # noqa: A002
+    since: Annotated[str | None, Query()] = None,
+    until: Annotated[str | None, Query()] = None,
+) -> ExplainReply:
+    """Why an image is among the hits of a search, or why it is not."""
+    query = {
+        "seeds": [{"image_id": seed, "code": code}],
+        "k": k,
+        "radius": radius,
+        "filter": _from_json("filter", filter) or {},
+        "since": since,
+        "until": until,
+    }
+    return await services.explainer.explain(image_id, SearchRequest.model_validate(query))
 
 
 @router.get("/v1/images", tags=["images"], response_model=ImagesReply, responses=_WRONG)
@@ -164,6 +236,21 @@ def version_text() -> str:
 def _json(reply: SearchReply) -> Response:
     # Built and checked here, so that a second look by the framework would find nothing.
     return Response(reply.to_json(), media_type="application/json")
+
+
+async def _lines(reply: SearchReply, following: AsyncIterator[SearchReply]) -> AsyncIterator[str]:
+    """A hit a line, and at last what all of them together are worth."""
+    pages = [reply.model_copy(update={"hits": []})]
+    yield "".join(f"{hit.model_dump_json()}\n" for hit in reply.hits)
+    async for page in following:
+        yield "".join(f"{hit.model_dump_json()}\n" for hit in page.hits)
+        pages.append(page.model_copy(update={"hits": []}))
+    worth = {
+        "exact": all(page.exact for page in pages),
+        "complete": all(page.complete for page in pages),
+        "as_of": min(page.as_of for page in pages),
+    }
+    yield pages[-1].model_copy(update=worth).to_json(hits=False) + "\n"
 
 
 async def _image(services: Services, image_id: str) -> Response:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from datetime import datetime
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 import structlog
@@ -18,6 +18,9 @@ from shared.errors import EXIT_DEPENDENCY, CatalogueError, DependencyUnavailable
 from shared.metrics import SearcherMetrics
 from shared.rolling_window import to_milliseconds, window_start
 from shared.store import Restriction, Store, StoredEncoder
+
+if TYPE_CHECKING:
+    from searcher.strategies.resident import Resident
 
 _Answer = TypeVar("_Answer")
 
@@ -65,6 +68,7 @@ class Backend:
         self._seconds = seconds
         self.store: Store | None = None
         self.encoder: PictureEncoder | None = None
+        self.resident: Resident | None = None
         self.visible_images: int | None = None
 
     def encoder_or_raise(self) -> PictureEncoder:
@@ -77,18 +81,20 @@ class Backend:
         """What `question` gives of the store; StoreUnavailableError before it is open, QueryTimeoutError when late."""
         if self.store is None:
             raise StoreUnavailableError("the store has not answered yet")
-        return await self._within(self._store_threads, partial(question, self.store), seconds or self._seconds)
+        return await self.within(self._store_threads, partial(question, self.store), seconds)
 
     async def encode(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """What the encoder gives for pictures (count, 224, 224, 3)."""
-        return await self._within(self._model_thread, partial(self.encoder_or_raise().encode, pixels), self._seconds)
+        return await self.within(self._model_thread, partial(self.encoder_or_raise().encode, pixels))
 
-    async def _within(self, threads: Executor, call: Callable[[], _Answer], seconds: float) -> _Answer:
+    async def within(self, threads: Executor, call: Callable[[], _Answer], seconds: float | None = None) -> _Answer:
+        """What `call` gives in one of the threads; QueryTimeoutError when late."""
+        limit = seconds or self._seconds
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(limit):
                 return await asyncio.get_running_loop().run_in_executor(threads, call)
         except TimeoutError as error:
-            raise QueryTimeoutError(f"not answered within {seconds:g} seconds") from error
+            raise QueryTimeoutError(f"not answered within {limit:g} seconds") from error
 
 
 class Attendant:
@@ -99,6 +105,7 @@ class Attendant:
         backend: Backend,
         open_store: Callable[[], Store],
         load_encoder: Callable[[StoredEncoder], PictureEncoder],
+        start_resident: "Callable[[Store, PictureEncoder], Resident] | None" = None,
         *,
         metrics: SearcherMetrics,
         now: Callable[[], datetime],
@@ -108,6 +115,7 @@ class Attendant:
         self._backend = backend
         self._open_store = open_store
         self._load_encoder = load_encoder
+        self._start_resident = start_resident
         self._metrics = metrics
         self._now = now
         self._window_months = window_months
@@ -146,6 +154,8 @@ class Attendant:
             return
         # Loading takes seconds (weights, a first batch), so it has no place under a query's time limit.
         self._backend.encoder = await asyncio.to_thread(self._load_encoder, active)
+        if self._start_resident is not None and self._backend.store is not None:
+            self._backend.resident = self._start_resident(self._backend.store, self._backend.encoder)
         self._metrics.encoder.labels(active.encoder_id).set(1)
 
     def _say(self, event: str, detail: str) -> None:

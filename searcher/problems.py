@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 
 from searcher.backend import EncoderMissingError, QueryTimeoutError
 from searcher.images import ThumbnailMissingError
+from searcher.strategies.resident import NotResidentError
 from shared.errors import (
     CatalogueError,
     ConfigurationError,
@@ -40,6 +41,11 @@ class Problem:
 
     def response(self) -> JSONResponse:
         """The problem document."""
+        headers = {} if self.retry_after_seconds is None else {"Retry-After": str(self.retry_after_seconds)}
+        return JSONResponse(self.document(), self.status, headers, media_type=PROBLEM_TYPE)
+
+    def document(self) -> dict[str, Any]:
+        """The problem document as JSON is made of it."""
         body: dict[str, Any] = {
             "type": "about:blank",
             "title": self.status.phrase,
@@ -47,10 +53,7 @@ class Problem:
             "detail": self.detail,
             "reason": self.reason,
         }
-        if self.fields:
-            body["fields"] = list(self.fields)
-        headers = {} if self.retry_after_seconds is None else {"Retry-After": str(self.retry_after_seconds)}
-        return JSONResponse(body, self.status, headers, media_type=PROBLEM_TYPE)
+        return body | ({"fields": list(self.fields)} if self.fields else {})
 
 
 BUG = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "This is a bug of the searcher; its log tells more.")
@@ -110,6 +113,15 @@ _PROBLEMS: Sequence[tuple[type[CatalogueError], Problem]] = (
     (
         QueryTimeoutError,
         Problem(HTTPStatus.GATEWAY_TIMEOUT, "timeout", "The answer took longer than a query may wait."),
+    ),
+    (
+        NotResidentError,
+        Problem(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "not_resident",
+            "The codes are not in memory: still being filled, switched off, or too many. Other strategies may answer.",
+            _RETRY_SECONDS,
+        ),
     ),
     (DependencyUnavailableError, _AWAY),
     (ConfigurationError, _AWAY),

@@ -4,16 +4,33 @@ Knows neither HTTP nor files; `Searcher` is what the API, the page and the comma
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
 import numpy as np
 
 from searcher.backend import Backend
-from searcher.wire import Crop, Hit, SearchReply, SearchRequest, Seed, SeedCode
+from searcher.feedback import weigh_bits
+from searcher.resident.hamming_sum import HammingSum, HammingTerm
+from searcher.resident.index import ResidentImage
+from searcher.strategies import Found, Query
+from searcher.strategies.choosing import Strategies
+from searcher.wire import (
+    DEFAULT_K,
+    Crop,
+    Hit,
+    HitCursor,
+    SearchReply,
+    SearchRequest,
+    Seed,
+    SeedCode,
+    decode_hit_cursor,
+    encode_cursor,
+    shown_time,
+)
 from shared.document import Document
 from shared.errors import ImageNotVisibleError, QueryInvalidError, RejectedError, RejectionReason
 from shared.hash_code import from_hex
@@ -21,11 +38,13 @@ from shared.images.decoded import DecodedImage
 from shared.metrics import SearcherMetrics
 from shared.rolling_window import to_milliseconds, window_start
 from shared.settings import Settings
-from shared.store import NEIGHBOURS_MAX, Neighbour, Neighbours, Restriction
+from shared.store import Neighbour
 
 _IMAGE_ID_BYTES_MAX = 512
 # A query grouped by item asks at first for so many pictures an item, and each time it falls short for four times more.
 _PICTURES_PER_ITEM = 4
+# Hits of one reply where all within a radius are streamed.
+_STREAM_HITS = 1000
 
 
 class PictureFetcher(Protocol):
@@ -55,13 +74,10 @@ class SearcherParts:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedSeed:
-    """A seed as a code of the active encoder.
-
-    `preview` is a WebP thumbnail of the seed's whole picture where one was asked for; `watch` holds the times so far.
-    """
+    """A seed as a code of the active encoder; `preview` is a WebP thumbnail of its whole picture if asked for."""
 
     code: bytes
-    watch: "Stopwatch"
+    weight: int = 1
     preview: bytes | None = None
 
 
@@ -72,24 +88,38 @@ class Searcher:
         self._parts = parts
         self._backend = parts.backend
         self._settings = settings
+        self.strategies = Strategies(parts.backend, parts.now)
 
     async def search(self, request: SearchRequest) -> SearchReply:
         """The hits of a query, by distance, then image id, cut by the same order.
 
-        QueryInvalidError; ImageNotVisibleError; RejectedError where the seed's picture can't be fetched or decoded;
+        QueryInvalidError; ImageNotVisibleError; RejectedError where a seed's picture can't be fetched or decoded;
         DependencyUnavailableError and QueryTimeoutError where it may work later.
         """
-        self._check(request)
-        return await self.search_from(await self.resolve(request.seeds[0]), request)
-
-    async def resolve(self, seed: Seed, *, preview: bool = False) -> ResolvedSeed:
-        """The code of a seed; errors as of `search`."""
+        self.check(request)
         watch = Stopwatch()
+        seeds = [await self.resolve(seed, watch) for seed in request.seeds]
+        return await self.search_from(seeds, request, watch)
+
+    async def stream(self, request: SearchRequest) -> AsyncIterator[SearchReply]:
+        """All hits within the radius, in replies of some hits each; errors as of `search`, before the first reply."""
+        watch = Stopwatch()
+        seeds = [await self.resolve(seed, watch) for seed in request.seeds]
+        page = request.model_copy(update={"k": min(_STREAM_HITS, self._settings.neighbours_max)})
+        while True:
+            reply = await self.search_from(seeds, page, watch)
+            yield reply
+            if reply.cursor is None:
+                return
+            page = page.model_copy(update={"cursor": reply.cursor})
+
+    async def resolve(self, seed: Seed, watch: "Stopwatch", *, preview: bool = False) -> ResolvedSeed:
+        """The code of a seed; `watch` takes the times. Errors as of `search`."""
         if seed.image_id is not None:
             with watch.stage("seed"):
-                return ResolvedSeed(await self._code_of_image(seed.image_id), watch)
+                return ResolvedSeed(await self._code_of_image(seed.image_id), seed.weight)
         if seed.code is not None:
-            return ResolvedSeed(self._code_of_hex(seed.code, seed.encoder), watch)
+            return ResolvedSeed(self._code_of_hex(seed.code, seed.encoder), seed.weight)
         self._backend.encoder_or_raise()
         with watch.stage("seed"):
             content = seed.image if seed.image is not None else await self._parts.fetcher.fetch(seed.url or "")
@@ -99,23 +129,42 @@ class Searcher:
             codes, finite = await self._backend.encode(decoded.pixels[np.newaxis])
         if not finite[0]:
             raise RejectedError(RejectionReason.EMBEDDING_NOT_FINITE, "the embedding has values that are not finite")
-        return ResolvedSeed(codes[0].tobytes(), watch, decoded.thumbnail)
+        return ResolvedSeed(codes[0].tobytes(), seed.weight, decoded.thumbnail)
 
-    async def search_from(self, seed: ResolvedSeed, request: SearchRequest) -> SearchReply:
-        """The hits of a query whose seed is resolved already."""
-        self._check(request)
+    async def search_from(
+        self, seeds: Sequence[ResolvedSeed], request: SearchRequest, watch: "Stopwatch"
+    ) -> SearchReply:
+        """The hits of a query whose seeds are resolved already."""
+        self.check(request)
+        distance = distance_from(seeds, request)
+        with watch.stage("nearest"):
+            found, cursor = await self._nearest(distance, request)
+        return self.reply(found, seeds, distance, watch, cursor)
+
+    def reply(
+        self,
+        found: Found,
+        seeds: Sequence[ResolvedSeed],
+        distance: HammingSum,
+        watch: "Stopwatch",
+        cursor: str | None = None,
+    ) -> SearchReply:
+        """What is found, as it is answered."""
         encoder = self._backend.encoder_or_raise()
-        restriction = request.restriction(self.visible_after_ms())
-        with seed.watch.stage("nearest"):
-            found = await self._nearest(seed.code, request, restriction)
         reply = SearchReply(
             encoder=encoder.encoder_id,
             bits=encoder.bits,
-            seed=SeedCode(code=seed.code.hex(), encoder=encoder.encoder_id),
-            hits=[Hit.near(neighbour, encoder.bits) for neighbour in found.neighbours],
+            seeds=[SeedCode(code=one.code.hex(), encoder=encoder.encoder_id, weight=one.weight) for one in seeds],
+            hits=[Hit.near(neighbour, distance) for neighbour in found.neighbours],
+            strategy=found.strategy,
+            exact=found.exact,
+            exact_up_to=found.exact_up_to,
+            candidates=found.compared,
+            as_of=shown_time(found.as_of),
             complete=found.complete,
             reason=found.reason,
-            took_ms=seed.watch.milliseconds(),
+            cursor=cursor,
+            took_ms=watch.milliseconds(),
         )
         self._observe(reply)
         return reply
@@ -134,12 +183,15 @@ class Searcher:
         """The window's start now, in milliseconds since the epoch, exclusive."""
         return to_milliseconds(window_start(self._parts.now(), self._settings.window_months))
 
-    def _check(self, request: SearchRequest) -> None:
-        if request.k > self._settings.neighbours_max:
+    def check(self, request: SearchRequest) -> None:
+        """QueryInvalidError where more is asked for than this process allows."""
+        if request.k is not None and request.k > self._settings.neighbours_max:
             raise QueryInvalidError(f"k is at most {self._settings.neighbours_max} here")
 
     async def _code_of_image(self, image_id: str) -> bytes:
         encoder = self._backend.encoder_or_raise()
+        if (held := await self._in_memory(image_id)) is not None:
+            return held.code
         document = await self.visible_document(image_id)
         if encoder.encoder_id not in document.codes:
             raise QueryInvalidError("this image has no code of the active encoder")
@@ -151,28 +203,74 @@ class Searcher:
             raise QueryInvalidError("the code is of another encoder than the active one")
         return from_hex(text, encoder.bits)
 
-    async def _nearest(self, code: bytes, request: SearchRequest, restriction: Restriction) -> Neighbours:
-        if not request.group_by_item:
-            return await self._ask_nearest(code, request.k, request.radius, restriction)
-        count = min(NEIGHBOURS_MAX, request.k * _PICTURES_PER_ITEM)
-        while True:
-            found = await self._ask_nearest(code, count, request.radius, restriction)
-            best = _best_of_each_item(found.neighbours)[: request.k]
-            if len(best) == request.k or len(found.neighbours) < count or not found.complete:
-                return Neighbours(best, found.complete, found.reason)
-            if count == NEIGHBOURS_MAX:
-                return Neighbours(best, False, f"the nearest {NEIGHBOURS_MAX} pictures show {len(best)} items only")
-            count = min(NEIGHBOURS_MAX, count * 4)
+    async def _in_memory(self, image_id: str) -> ResidentImage | None:
+        """The image as it is in memory, where this process keeps the window there and the image is visible."""
+        resident = self._backend.resident
+        if resident is None or resident.follower.state.as_of is None:
+            return None
+        held = await resident.ask(lambda index: index.image(image_id))
+        return held if held is not None and held.event_time_ms > self.visible_after_ms() else None
 
-    async def _ask_nearest(self, code: bytes, count: int, radius: int | None, restriction: Restriction) -> Neighbours:
+    async def _nearest(self, distance: HammingSum, request: SearchRequest) -> tuple[Found, str | None]:
+        """The hits, and the cursor of those behind them."""
+        after = _cursor_of(request)
+        k = request.k or DEFAULT_K
+        count = (0 if after is None else after.shown) + k
+        if request.group_by_item:
+            count = count * _PICTURES_PER_ITEM
+        while True:
+            found = await self._ask(distance, count, request)
+            chosen = _best_of_each_item(found.neighbours) if request.group_by_item else found.neighbours
+            page = [one for one in chosen if after is None or _place(one) > (after.distance, after.image_id)][:k]
+            if len(page) == k or found.exhausted or not found.complete:
+                break
+            if len(found.neighbours) < count:
+                reason = f"the store gives the nearest {len(found.neighbours)} pictures only"
+                found = replace(found, complete=False, reason=reason)
+                break
+            count *= _PICTURES_PER_ITEM
+        is_last = len(page) < k or (found.exhausted and page[-1] is chosen[-1])
+        shown = (0 if after is None else after.shown) + len(page)
+        cursor = None if is_last else encode_cursor(HitCursor(*_place(page[-1]), shown))
+        return replace(found, neighbours=page), cursor
+
+    async def _ask(self, distance: HammingSum, count: int, request: SearchRequest) -> Found:
+        return await self.strategies.nearest(request.strategy, self.query(distance, count, request))
+
+    def query(self, distance: HammingSum, count: int, request: SearchRequest) -> Query:
+        """What a strategy is asked."""
         encoder_id = self._backend.encoder_or_raise().encoder_id
-        return await self._backend.ask(lambda store: store.nearest(encoder_id, code, count, radius, restriction))
+        return Query(encoder_id, distance, count, request.radius, request.restriction(self.visible_after_ms()))
 
     def _observe(self, reply: SearchReply) -> None:
         for stage, milliseconds in reply.took_ms.items():
             self._parts.metrics.query_seconds.labels(stage).observe(milliseconds / 1000)
         if not reply.complete:
             self._parts.metrics.incomplete.inc()
+
+
+def distance_from(seeds: Sequence[ResolvedSeed], request: SearchRequest) -> HammingSum:
+    """How far an image is from all of the seeds; QueryInvalidError where they say nothing together."""
+    if len(seeds) == 1:
+        return HammingSum.plain(seeds[0].code)
+    if request.combine == "bits":
+        wanted, unwanted = (
+            np.array([list(one.code) for one in seeds if (one.weight > 0) is positive], dtype=np.uint8)
+            for positive in (True, False)
+        )
+        return weigh_bits(wanted, unwanted.reshape(-1, wanted.shape[1]))
+    return HammingSum(tuple(HammingTerm(one.weight, one.code) for one in seeds))
+
+
+def _cursor_of(request: SearchRequest) -> HitCursor | None:
+    try:
+        return None if request.cursor is None else decode_hit_cursor(request.cursor)
+    except ValueError as error:
+        raise QueryInvalidError("the cursor is not one of a reply") from error
+
+
+def _place(neighbour: Neighbour) -> tuple[int, str]:
+    return neighbour.distance, neighbour.document.image_id
 
 
 def _best_of_each_item(neighbours: Sequence[Neighbour]) -> list[Neighbour]:

@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 from prometheus_client import CollectorRegistry
 
 from searcher.backend import Backend
+from searcher.explaining import Explainer
 from searcher.images import Images
 from searcher.search import Searcher, SearcherParts
 from shared.settings import Settings
@@ -19,6 +20,7 @@ class Services:
     backend: Backend
     searcher: Searcher
     images: Images
+    explainer: Explainer
     registry: CollectorRegistry
     settings: Settings
 
@@ -26,7 +28,9 @@ class Services:
     def of(cls, parts: SearcherParts, registry: CollectorRegistry, settings: Settings) -> "Services":
         """The services that these parts make up."""
         searcher = Searcher(parts, settings)
-        return cls(parts.backend, searcher, Images(parts, searcher), registry, settings)
+        return cls(
+            parts.backend, searcher, Images(parts, searcher), Explainer(parts.backend, searcher), registry, settings
+        )
 
 
 def _provide(request: Request) -> Services:

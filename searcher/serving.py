@@ -6,7 +6,8 @@ import math
 import os
 import signal
 import socket
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, contextmanager
 from datetime import UTC, datetime
@@ -15,9 +16,12 @@ import structlog
 import uvicorn
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 
-from searcher.backend import Attendant, Backend
+from searcher.backend import Attendant, Backend, PictureEncoder
+from searcher.resident.follower import Follower
+from searcher.resident.index import ResidentIndex
 from searcher.search import SearcherParts
 from searcher.services import Services
+from searcher.strategies.resident import Resident
 from searcher.web import create_app
 from shared.encoding.encoder import load_encoder
 from shared.encoding.opening import check_embedder
@@ -27,9 +31,13 @@ from shared.images.fetcher import Fetcher, FetchLimits
 from shared.images.picture import DecodeLimits
 from shared.metrics import SearcherMetrics
 from shared.settings import Settings
+from shared.store import Store
 from shared.store.opening import open_store
 
 _STORE_THREADS = 8
+# A search in memory uses all cores by itself; others wait for it with short questions of their own.
+_RESIDENT_THREADS = 4
+_FOLLOWER_SECONDS = 2.0
 _BACKLOG = 1024
 
 
@@ -72,12 +80,53 @@ async def _serve(settings: Settings) -> None:
             backend,
             lambda: open_store(settings),
             lambda stored: load_encoder(stored, settings),
+            _resident_starter(stack, backend, metrics, settings) if settings.resident else None,
             metrics=metrics,
             now=_now,
             window_months=settings.window_months,
         )
         _tell_address(settings, listener)
         await _until_stopped(server, listener, attendant)
+
+
+def _resident_starter(
+    stack: AsyncExitStack, backend: Backend, metrics: SearcherMetrics, settings: Settings
+) -> Callable[[Store, PictureEncoder], Resident]:
+    """What begins to keep the window's codes in memory, once it is known of which encoder."""
+
+    def start(store: Store, encoder: PictureEncoder) -> Resident:
+        index = ResidentIndex(encoder.bits, settings.resident_bytes_max, settings.resident_fields)
+        stack.callback(index.close)
+        with_terms = bool(settings.resident_fields)
+        follower = Follower(
+            index,
+            lambda: store.follow(encoder.encoder_id, terms=with_terms),
+            _now,
+            window_months=settings.window_months,
+            poll_seconds=settings.resident_poll_seconds,
+        )
+        stop = threading.Event()
+        thread = threading.Thread(target=follower.run, args=[stop, stop.wait], name="follower", daemon=True)
+        thread.start()
+        # Undone in the other order. A call of the store that hangs does not hold up the end.
+        stack.callback(thread.join, _FOLLOWER_SECONDS)
+        stack.callback(stop.set)
+        _measure(metrics, index, follower)
+        threads = ThreadPoolExecutor(_RESIDENT_THREADS, "resident")
+        stack.callback(threads.shutdown, wait=False, cancel_futures=True)
+        return Resident(backend, index, follower, threads)
+
+    return start
+
+
+def _measure(metrics: SearcherMetrics, index: ResidentIndex, follower: Follower) -> None:
+    def as_of() -> float:
+        moment = follower.state.as_of
+        return 0.0 if moment is None else moment.timestamp()
+
+    metrics.resident_images.set_function(lambda: len(index))
+    metrics.resident_bytes.set_function(lambda: index.nbytes)
+    metrics.resident_as_of.set_function(as_of)
 
 
 async def _until_stopped(server: "_Server", listener: socket.socket, attendant: Attendant) -> None:

@@ -7,13 +7,16 @@ repeat what was sent.
 import base64
 import binascii
 import json
+from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from searcher.resident.hamming_sum import HammingSum
+from searcher.strategies import StrategyName
 from shared.document import Document, Scalar, attribute_term
-from shared.hash_code import BITS_MAX, similarity
+from shared.hash_code import BITS_MAX
 from shared.rolling_window import from_milliseconds, to_milliseconds
 from shared.store import NEIGHBOURS_MAX, Neighbour, PageCursor, Restriction
 
@@ -22,6 +25,9 @@ _URL_CHARACTERS_MAX = 8192
 _FILTERS_MAX = 32
 _FILTER_VALUES_MAX = 256
 _TEXT_CHARACTERS_MAX = 1024
+SEEDS_MAX = 256
+QUERIES_MAX = 256
+WEIGHT_MAX = 100
 
 
 def _from_base64(value: object) -> object:
@@ -69,7 +75,8 @@ class _Wire(BaseModel):
 class Seed(_Wire):
     """What a query starts from: an indexed image, a picture by URL or bytes, or a hash code. Exactly one of these.
 
-    `crop` cuts a picture before it is looked at. `encoder`, beside a code, says which encoder the code is of.
+    `crop` cuts a picture before it is looked at. `encoder`, beside a code, says which encoder the code is of. `weight`
+    counts among several seeds; a negative one is of a seed that images should not be like.
     """
 
     image_id: Annotated[str, Field(min_length=1)] | None = None
@@ -78,6 +85,7 @@ class Seed(_Wire):
     code: Annotated[str, Field(min_length=1, max_length=BITS_MAX // 4)] | None = None
     crop: Crop | None = None
     encoder: str | None = None
+    weight: Annotated[int, Field(ge=-WEIGHT_MAX, le=WEIGHT_MAX)] = 1
 
     @model_validator(mode="after")
     def _has_one_source(self) -> Self:
@@ -87,6 +95,8 @@ class Seed(_Wire):
             raise ValueError("a crop goes with a picture: with url or image")
         if self.encoder is not None and self.code is None:
             raise ValueError("an encoder goes with a code")
+        if self.weight == 0:
+            raise ValueError("a seed of weight 0 says nothing")
         return self
 
 
@@ -111,12 +121,38 @@ class Filters(_Wire):
 
 
 class SearchRequest(Filters):
-    """A query: the `k` nearest images of the seed, none further than `radius` bits."""
+    """A query: the `k` nearest images of the seeds, none further than `radius`; without `k`, all within `radius`.
 
-    seeds: Annotated[list[Seed], Field(min_length=1, max_length=1)]
-    k: Annotated[int, Field(ge=1, le=NEIGHBOURS_MAX)] = DEFAULT_K
-    radius: Annotated[int, Field(ge=0, le=BITS_MAX)] | None = None
+    Of several seeds, an image's distance is the sum of its distances to each, by weight (`combine` "seeds"); or its
+    bits are weighed by how well they tell seeds of positive weight from those of negative weight ("bits").
+    """
+
+    seeds: Annotated[list[Seed], Field(min_length=1, max_length=SEEDS_MAX)]
+    combine: Literal["seeds", "bits"] = "seeds"
+    k: Annotated[
+        int | None, Field(ge=1, le=NEIGHBOURS_MAX, description=f"{DEFAULT_K} where there is no radius either.")
+    ] = None
+    radius: Annotated[int, Field(ge=0, le=BITS_MAX * SEEDS_MAX * WEIGHT_MAX)] | None = None
+    strategy: StrategyName = StrategyName.AUTO
     group_by_item: Annotated[bool, Field(description="Only the best picture of each item.")] = False
+    cursor: Annotated[str, Field(max_length=2048, description="From the reply before.")] | None = None
+
+    @model_validator(mode="after")
+    def _has_wanted_seeds(self) -> Self:
+        if all(seed.weight < 0 for seed in self.seeds):
+            raise ValueError("at least one seed has a positive weight")
+        return self
+
+    @property
+    def streams(self) -> bool:
+        """Whether all images within the radius are asked for, however many."""
+        return self.k is None and self.radius is not None
+
+
+class BatchRequest(_Wire):
+    """Many queries. Those that differ in their one seed alone share their work."""
+
+    queries: Annotated[list[SearchRequest], Field(min_length=1, max_length=QUERIES_MAX)]
 
 
 class ListedImage(_Wire):
@@ -135,41 +171,86 @@ class ListedImage(_Wire):
 
 
 class Hit(ListedImage):
-    """An image near the seed: so many bits differ, and 1 - distance / bits."""
+    """An image near the seeds; `similarity` is 1 at the least distance there can be, 0 at the largest."""
 
     distance: int
     similarity: float
 
     @classmethod
-    def near(cls, neighbour: Neighbour, bits: int) -> "Hit":
-        """What is shown of a neighbour."""
-        distance = neighbour.distance
-        return cls.model_construct(
-            **_shown(neighbour.document), distance=distance, similarity=similarity(distance, bits)
-        )
+    def near(cls, neighbour: Neighbour, distance: HammingSum) -> "Hit":
+        """What is shown of a neighbour by this distance."""
+        least, most = distance.bounds
+        similarity = (most - neighbour.distance) / (most - least)
+        return cls.model_construct(**_shown(neighbour.document), distance=neighbour.distance, similarity=similarity)
 
 
 class SeedCode(_Wire):
-    """The seed as a code; given as a seed it asks for the same search again."""
+    """A seed as a code; given as a seed it asks for the same search again."""
 
     code: str
     encoder: str
+    weight: int = 1
 
 
 class SearchReply(_Wire):
-    """Hits by distance, then image id. `reason` is there only when `complete` is false."""
+    """Hits by distance, then image id, with what they are worth. `reason` is there only when `complete` is false."""
 
     encoder: str
     bits: int
-    seed: SeedCode
+    seeds: list[SeedCode]
     hits: list[Hit]
+    strategy: Annotated[StrategyName, Field(description="What answered.")]
+    exact: Annotated[bool, Field(description="Whether comparing every code gives the same hits.")]
+    exact_up_to: Annotated[
+        int | None, Field(description="Every image at most so far away was considered, whatever k cut off.")
+    ]
+    candidates: Annotated[int, Field(description="Codes that were compared.")]
+    as_of: Annotated[str, Field(description="Whatever the store had acknowledged before this is included.")]
     complete: bool
     reason: str | None = None
+    cursor: Annotated[str | None, Field(description="Asks for the hits behind these; null at the end.")] = None
     took_ms: Annotated[dict[str, float], Field(description="By stage: seed, decode, embed, nearest, total.")]
 
-    def to_json(self) -> str:
-        """The reply as it is sent."""
-        return self.model_dump_json(exclude={"reason"} if self.reason is None else None)
+    def to_json(self, *, hits: bool = True) -> str:
+        """The reply as it is sent, or all but its hits."""
+        left_out = {name for name, out in (("reason", self.reason is None), ("hits", not hits)) if out}
+        return self.model_dump_json(exclude=left_out or None)
+
+
+class BatchReply(_Wire):
+    """An answer for each query, in their order: a reply, or the problem that the query alone would have met."""
+
+    replies: list[SearchReply | dict[str, Any]]
+
+
+class ExplainReply(_Wire):
+    """Where an image stands in a search. The numbers are null where the image can't be compared.
+
+    `rank` is its place among all images that the filters let through, from 1. `equal_subcodes` are the places, from 0,
+    of the 16-bit subcodes that it shares with the seed, of `subcodes` in all.
+    """
+
+    image_id: str
+    verdict: Annotated[
+        str,
+        Field(
+            description="not_indexed, deleted, expired, other_encoder, filtered, beyond_radius, cut_by_k or shown: the "
+            "first that holds."
+        ),
+    ]
+    detail: str
+    distance: int | None = None
+    rank: int | None = None
+    equal_subcodes: list[int] | None = None
+    subcodes: int | None = None
+
+
+class HistogramReply(_Wire):
+    """How many visible images lie at each distance from the seed: `counts` has one number for 0, 1, … `bits` bits."""
+
+    bits: int
+    counts: list[int]
+    as_of: str
 
 
 class ImageReply(ListedImage):
@@ -198,28 +279,52 @@ class ImagesReply(_Wire):
     cursor: str | None
 
 
-def encode_cursor(cursor: PageCursor) -> str:
+@dataclass(frozen=True, slots=True)
+class HitCursor:
+    """Where a page of hits ended: the next one starts behind (distance, image id), after so many hits in all."""
+
+    distance: int
+    image_id: str
+    shown: int
+
+
+def encode_cursor(cursor: PageCursor | HitCursor) -> str:
     """A cursor as text that goes into a URL."""
-    plain = json.dumps([cursor.event_time_ms, cursor.image_id])
+    plain = json.dumps(list(astuple(cursor)))
     return base64.urlsafe_b64encode(plain.encode()).decode().rstrip("=")
 
 
 def decode_cursor(text: str) -> PageCursor:
-    """Read a cursor; ValueError where it is not one."""
-    padded = text + "=" * (-len(text) % 4)
-    match json.loads(base64.b64decode(padded, altchars=b"-_", validate=True)):
+    """Read the cursor of a page of images; ValueError where it is not one."""
+    match _decoded(text):
         case [int(event_time_ms), str(image_id)] if abs(event_time_ms) < 2**63:
             return PageCursor(event_time_ms, image_id)
     raise ValueError("not a cursor")
+
+
+def decode_hit_cursor(text: str) -> HitCursor:
+    """Read the cursor of a page of hits; ValueError where it is not one."""
+    match _decoded(text):
+        case [int(distance), str(image_id), int(shown)] if abs(distance) < 2**63 and 0 <= shown < 2**63:
+            return HitCursor(distance, image_id, shown)
+    raise ValueError("not a cursor")
+
+
+def shown_time(moment: datetime) -> str:
+    """A UTC time as replies write it: ISO 8601, milliseconds, Z."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _decoded(text: str) -> Any:
+    padded = text + "=" * (-len(text) % 4)
+    return json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
 
 
 def _shown(document: Document) -> dict[str, Any]:
     return {
         "image_id": document.image_id,
         "item_id": document.item_id or document.image_id,
-        "event_time": from_milliseconds(document.event_time_ms)
-        .isoformat(timespec="milliseconds")
-        .replace("+00:00", "Z"),
+        "event_time": shown_time(from_milliseconds(document.event_time_ms)),
         "image_url": document.image_url,
         "attributes": dict(document.attributes),
     }

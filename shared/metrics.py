@@ -159,3 +159,15 @@ class SearcherMetrics:
         self.encoder = Gauge(
             "catalogue_searcher_encoder_info", "1 for the active encoder.", ["encoder"], registry=registry
         )
+        self.resident_images = Gauge(
+            "catalogue_searcher_resident_images", "Images whose codes are in memory.", registry=registry
+        )
+        self.resident_bytes = Gauge(
+            "catalogue_searcher_resident_bytes", "Bytes of memory that they take.", registry=registry
+        )
+        self.resident_as_of = Gauge(
+            "catalogue_searcher_resident_as_of_timestamp_seconds",
+            "What the store had acknowledged before this time, since the epoch, is in memory; 0 while the codes are not. "
+            "More than some seconds ago: the store is away, or more is written than the searcher can follow.",
+            registry=registry,
+        )

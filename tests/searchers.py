@@ -2,19 +2,23 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from threading import Event
 from typing import Any
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from searcher.backend import Backend
+from searcher.resident.follower import Follower
+from searcher.resident.index import ResidentIndex
 from searcher.search import Searcher, SearcherParts
 from searcher.services import Services
+from searcher.strategies.resident import Resident
 from searcher.web import create_app
 from searcher.wire import Crop
 from shared.document import Document, Kind
@@ -52,6 +56,7 @@ class FakeSearcher:
     registry: CollectorRegistry
     settings: Settings
     new_backend: Callable[[], Backend]
+    threads: Executor
     now: datetime = NOW
 
     @property
@@ -66,6 +71,21 @@ class FakeSearcher:
     def put(self, *documents: Document) -> None:
         """Write documents into the store."""
         self.store.write(documents, self.now)
+        self.follow()
+
+    def keep_in_memory(self, *fields: str) -> None:
+        """Keep the codes of the store in memory from now on, with the terms of these fields; `put` follows."""
+        index = ResidentIndex(ENCODER.bits, bytes_max=2**24, fields=fields, threads=1)
+        feed = self.store.follow(ENCODER.encoder_id, terms=True)
+        follower = Follower(index, lambda: feed, lambda: self.now, window_months=3, poll_seconds=1)
+        self.backend.resident = Resident(self.backend, index, follower, self.threads)
+        self.follow()
+
+    def follow(self) -> None:
+        """Take in what was written since."""
+        stop = Event()
+        if self.backend.resident is not None:
+            self.backend.resident.follower.run(stop, lambda _: stop.set())
 
     def metric(self, name: str, **labels: str) -> float:
         """The value of a metric, 0 where it has none yet."""
@@ -84,7 +104,7 @@ def fake_searcher(**settings: Any) -> Iterator[FakeSearcher]:
         backend.store = store = FakeStore()
         backend.encoder = FakeEncoder()
         parts = SearcherParts(backend, fetcher, CroppingDecoder(), SearcherMetrics(registry), lambda: found.now)
-        found = FakeSearcher(store, fetcher, backend, parts, registry, made, new_backend)
+        found = FakeSearcher(store, fetcher, backend, parts, registry, made, new_backend, store_threads)
         try:
             yield found
         finally:

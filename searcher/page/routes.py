@@ -20,6 +20,7 @@ from searcher.page.export import read_ticked, to_csv, to_json
 from searcher.page.query import PageQuery
 from searcher.page.view import SeedView, View, card_of, data_uri, thumbnail_path
 from searcher.problems import problem_of, problem_of_fields, problem_of_status
+from searcher.search import Stopwatch
 from searcher.services import Provided, Services
 from shared.errors import CatalogueError, ImageNotVisibleError
 
@@ -118,12 +119,13 @@ async def _listing(services: Services, query: PageQuery) -> View:
 
 async def _hits(services: Services, query: PageQuery, picture: bytes | None) -> View:
     request = query.request(await _seed(services, query, picture))
-    resolved = await services.searcher.resolve(request.seeds[0], preview=True)
-    reply = await services.searcher.search_from(resolved, request)
+    watch = Stopwatch()
+    resolved = await services.searcher.resolve(request.seeds[0], watch, preview=True)
+    reply = await services.searcher.search_from([resolved], request, watch)
     return View(
         query,
         [card_of(hit, query) for hit in reply.hits],
-        _seed_view(query, reply.seed.code, reply.encoder, data_uri(resolved.preview), uploaded=picture is not None),
+        _seed_view(query, reply.seeds[0].code, reply.encoder, data_uri(resolved.preview), uploaded=picture is not None),
         reply,
     )
 

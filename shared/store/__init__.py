@@ -146,6 +146,10 @@ class StoredCopy:
 class Store(Protocol):
     """Documents by image id, encoders, and the questions asked of them."""
 
+    @property
+    def searchable_after_seconds(self) -> float:
+        """A search sees every write that was acknowledged so long before it began (`documents` and `copies`: all)."""
+
     # Encoders -----------------------------------------------------------------------------------------------------
 
     def activate_encoder(self, encoder: StoredEncoder) -> None:

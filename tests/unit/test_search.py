@@ -164,7 +164,7 @@ async def test_a_group_that_fills_every_neighbour_a_store_gives_is_told_as_incom
     made.put(image("other", code_near(SEED_CODE, 100)))
     reply = await ask(made, group_by_item=True, k=2)
     assert not reply.complete
-    assert reply.reason == "the nearest 10000 pictures show 1 items only"
+    assert reply.reason == "the store gives the nearest 10000 pictures only"
     assert made.metric("catalogue_searcher_incomplete_replies_total") == 1
 
 
@@ -191,19 +191,19 @@ async def test_a_picture_and_its_url_and_its_code_find_the_same(made: FakeSearch
     ]
     replies = [await ask(made, seed) for seed in seeds]
     assert {tuple(ids(reply)) for reply in replies} == {("mug", "near")}
-    assert {reply.seed.code for reply in replies} == {code_of(b"mug").hex()}
+    assert {reply.seeds[0].code for reply in replies} == {code_of(b"mug").hex()}
 
 
 async def test_a_reply_names_its_seed_so_that_it_can_be_asked_for_again(made: FakeSearcher) -> None:
     made.put(*(image(f"{n}", code_near(code_of(b"mug"), n)) for n in range(5)))
     first = await ask(made, {"image": b"mug"}, k=3)
-    assert (await ask(made, first.seed.model_dump(), k=3)).hits == first.hits
+    assert (await ask(made, first.seeds[0].model_dump(), k=3)).hits == first.hits
 
 
 async def test_a_crop_changes_the_query(made: FakeSearcher) -> None:
     whole = await ask(made, {"image": b"mug"})
     part = await ask(made, {"image": b"mug", "crop": [0, 0, 0.5, 0.5]})
-    assert whole.seed.code != part.seed.code
+    assert whole.seeds != part.seeds
 
 
 async def test_a_code_of_another_encoder_is_refused(made: FakeSearcher) -> None:
@@ -237,7 +237,9 @@ async def test_an_embedding_that_is_not_finite_is_refused(made: FakeSearcher) ->
         ({"seeds": []}, "at least 1 item"),
         ({"seeds": [{}]}, "exactly one of"),
         ({"seeds": [{"image_id": "a", "code": "00"}]}, "exactly one of"),
-        ({"seeds": [{"image_id": "a"}, {"image_id": "b"}]}, "at most 1 item"),
+        ({"seeds": [{"image_id": "a"}] * 257}, "at most 256 items"),
+        ({"seeds": [{"image_id": "a", "weight": 0}]}, "weight 0 says nothing"),
+        ({"seeds": [{"image_id": "a", "weight": -1}]}, "at least one seed has a positive weight"),
         ({"seeds": [{"image": "not base64!"}]}, "base64"),
         ({"seeds": [{"image": ""}]}, "at least 1 item"),
         ({"seeds": [{"image_id": "a", "crop": [0, 0, 1, 1]}]}, "goes with a picture"),

@@ -70,7 +70,7 @@ def test_a_search_answers_as_the_contract_says(made: FakeSearcher, client: TestC
     assert body == {
         "encoder": ENCODER.encoder_id,
         "bits": 256,
-        "seed": {"code": CODE.hex(), "encoder": ENCODER.encoder_id},
+        "seeds": [{"code": CODE.hex(), "encoder": ENCODER.encoder_id, "weight": 1}],
         "hits": [
             {
                 "image_id": "a/1",
@@ -91,7 +91,13 @@ def test_a_search_answers_as_the_contract_says(made: FakeSearcher, client: TestC
                 "attributes": {},
             },
         ],
+        "strategy": "flat",
+        "exact": True,
+        "exact_up_to": 256,
+        "candidates": 2,
+        "as_of": "2026-11-20T12:00:00.000Z",
         "complete": True,
+        "cursor": None,
     }
 
 
@@ -118,7 +124,7 @@ def test_an_upload_asks_the_same_as_base64_with_the_same_fields(made: FakeSearch
     assert [hit["image_id"] for hit in expected["hits"]] == ["1", "3", "5"]
     assert client.post("/v1/search/image", data=form, files=files).json()["hits"] == expected["hits"]
     cropped = client.post("/v1/search/image", data=form | {"crop": "[0, 0, 0.5, 1]"}, files=files).json()
-    assert cropped["seed"] != expected["seed"]
+    assert cropped["seeds"] != expected["seeds"]
 
 
 @pytest.mark.parametrize(

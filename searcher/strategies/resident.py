@@ -1,0 +1,128 @@
+"""The strategy that searches the codes in this process's memory, and asks the store for the hits' documents only."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from datetime import datetime
+from functools import partial
+from typing import TypeVar
+
+import numpy as np
+
+from searcher.backend import Backend, QueryTimeoutError
+from searcher.resident.follower import Follower
+from searcher.resident.index import ResidentHits, ResidentIndex
+from searcher.strategies import Found, Query, StrategyName
+from shared.document import Document, Kind, attribute_terms
+from shared.errors import DependencyUnavailableError, QueryInvalidError, StoreUnavailableError
+from shared.store import Change, Neighbour
+
+_Answer = TypeVar("_Answer")
+
+# Where documents turn out newer than what is in memory, that is taken over and the search done again, so often.
+_TRIES_MAX = 3
+_CHANGED = "images changed while they were looked up"
+
+
+class NotResidentError(DependencyUnavailableError):
+    """The codes are not in memory: not yet, or because they do not fit."""
+
+
+class Resident:
+    """Exact, over all images of the window, current within a second; during an outage, as they were before it."""
+
+    def __init__(self, backend: Backend, index: ResidentIndex, follower: Follower, threads: Executor) -> None:
+        """`threads` run the searches."""
+        self.index = index
+        self.follower = follower
+        self._backend = backend
+        self._threads = threads
+
+    def can_answer(self, query: Query) -> bool:
+        """Whether the codes are in memory, and the fields that the query restricts."""
+        return self.follower.state.as_of is not None and self.index.can_filter(query.restriction)
+
+    async def nearest(self, query: Query) -> Found:
+        return (await self.nearest_of_many([query]))[0]
+
+    async def nearest_of_many(self, queries: Sequence[Query]) -> list[Found]:
+        """An answer for each of these queries, which have count, radius and restriction in common; errors as of one.
+
+        Several queries have one code each, and share the passes over the codes.
+        """
+        one = queries[0]
+        if not self.index.can_filter(one.restriction):
+            raise QueryInvalidError(
+                "a filter is on an attribute that is not kept in memory: name it in CATALOGUE_RESIDENT_FIELDS, or have "
+                "the store searched (strategy `flat`)"
+            )
+        for _ in range(_TRIES_MAX):
+            as_of = self.as_of()
+            hits = await self.ask(partial(_search, queries))
+            try:
+                documents = await self._documents(sorted({image_id for some in hits for image_id in some.image_ids}))
+            except (StoreUnavailableError, QueryTimeoutError) as error:
+                told = f"from memory, without attributes: {error}"
+                return [_found(one, some, {}, as_of, told) for some in hits]
+            changes = [change for some in hits for change in _newer(one.encoder_id, some, documents)]
+            reason = _CHANGED if changes else None
+            if not changes:
+                break
+            self.index.apply(changes)
+        return [_found(one, some, documents, as_of, reason) for some in hits]
+
+    async def _documents(self, image_ids: Sequence[str]) -> Mapping[str, Document]:
+        return await self._backend.ask(lambda store: store.documents(image_ids))
+
+    async def ask(self, question: Callable[[ResidentIndex], _Answer]) -> _Answer:
+        """What `question` gives of the codes in memory; NotResidentError, QueryTimeoutError."""
+        self.as_of()
+        return await self._backend.within(self._threads, lambda: question(self.index))
+
+    def as_of(self) -> datetime:
+        """Everything that the store had acknowledged before this is in memory; NotResidentError where it is not."""
+        state = self.follower.state
+        if state.as_of is None:
+            raise NotResidentError(f"the codes are not in memory: {state.detail}")
+        return state.as_of
+
+
+def _search(queries: Sequence[Query], index: ResidentIndex) -> list[ResidentHits]:
+    one = queries[0]
+    if len(queries) == 1:
+        return [index.nearest(one.distance, one.count, one.radius, one.restriction)]
+    codes = np.array([list(query.code) for query in queries], dtype=np.uint8)
+    return index.nearest_of_many(codes, one.count, one.radius, one.restriction)
+
+
+def _newer(encoder_id: str, hits: ResidentHits, documents: Mapping[str, Document]) -> Iterator[Change]:
+    """What the store knows better by now; its documents are read in real time."""
+    for image_id, version in zip(hits.image_ids, hits.versions.tolist(), strict=True):
+        document = documents.get(image_id)
+        if document is None:
+            yield Change(image_id, version + 1, 0, None)
+        elif document.version > version:
+            code = document.codes.get(encoder_id) if document.live else None
+            yield Change(image_id, document.version, document.event_time_ms, code, attribute_terms(document.attributes))
+
+
+def _found(
+    query: Query, hits: ResidentHits, documents: Mapping[str, Document], as_of: datetime, reason: str | None
+) -> Found:
+    neighbours = []
+    columns = zip(hits.image_ids, hits.distances.tolist(), hits.versions.tolist(), hits.event_times_ms, strict=True)
+    for image_id, distance, version, event_time_ms in columns:
+        document = documents.get(image_id)
+        if document is None or not document.live:
+            document = Document(image_id, Kind.IMAGE, version, True, int(event_time_ms))
+        neighbours.append(Neighbour(distance, document))
+    most = query.distance.bounds[1]
+    return Found(
+        StrategyName.RESIDENT,
+        neighbours,
+        (most if query.radius is None else min(query.radius, most)) if reason is None else None,
+        hits.compared,
+        as_of,
+        exhausted=len(neighbours) < query.count,
+        complete=reason is None,
+        reason=reason,
+    )
