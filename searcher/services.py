@@ -1,6 +1,8 @@
 """What the routes answer with, put together once for a process and handed to each route by FastAPI."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -23,13 +25,20 @@ class Services:
     explainer: Explainer
     registry: CollectorRegistry
     settings: Settings
+    now: Callable[[], datetime]
 
     @classmethod
     def of(cls, parts: SearcherParts, registry: CollectorRegistry, settings: Settings) -> "Services":
         """The services that these parts make up."""
         searcher = Searcher(parts, settings)
         return cls(
-            parts.backend, searcher, Images(parts, searcher), Explainer(parts.backend, searcher), registry, settings
+            parts.backend,
+            searcher,
+            Images(parts, searcher),
+            Explainer(parts.backend, searcher),
+            registry,
+            settings,
+            parts.now,
         )
 
 
