@@ -46,6 +46,7 @@ class FakeStore:
     away: bool = False
     feed_away: bool = False
     step_changes: int = 5000
+    searchable_after_seconds: float = 0.0
     held: threading.Event | None = None
     waiting: threading.Event = field(default_factory=threading.Event)
     incomplete: str | None = None
@@ -57,10 +58,6 @@ class FakeStore:
     _written: int = 0
     _drops: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    @property
-    def searchable_after_seconds(self) -> float:
-        return 0.0
 
     def activate_encoder(self, encoder: StoredEncoder) -> None:
         with self._answering():

@@ -56,12 +56,12 @@ CREATE TABLE codes (
     PRIMARY KEY (encoder, document)
 ) WITHOUT ROWID;
 
--- The key is that of `shared.hash_code.subcode_keys`; which ones a document has follows from its codes.
 CREATE TABLE subcodes (
     encoder INTEGER NOT NULL,
+    run INTEGER NOT NULL,
     key INTEGER NOT NULL,
     document INTEGER NOT NULL,
-    PRIMARY KEY (encoder, key, document)
+    PRIMARY KEY (encoder, run, key, document)
 ) WITHOUT ROWID;
 
 CREATE TABLE terms (term TEXT NOT NULL, document INTEGER NOT NULL, PRIMARY KEY (term, document)) WITHOUT ROWID;
@@ -143,6 +143,8 @@ class Database:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
+            # KiB, at most, for each connection: a batch of updates touches many pages of the subcodes.
+            connection.execute("PRAGMA cache_size = -16384")
             # Scans read straight from the page cache of the system.
             connection.execute("PRAGMA mmap_size = 1073741824")
         except BaseException:
@@ -152,15 +154,11 @@ class Database:
 
     def _make_schema(self) -> None:
         with self.writing() as connection:
-            application_id, version, tables = (
-                connection.execute(question).fetchone()[0]
-                for question in ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_schema")
-            )
-            if (application_id, version) == (_APPLICATION_ID, _SCHEMA_VERSION):
+            found = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
+            if found == [_APPLICATION_ID, _SCHEMA_VERSION]:
                 return
-            if tables or version:
-                whose = f"of schema version {version}" if application_id == _APPLICATION_ID else "of another program"
-                raise ConfigurationError(f"CATALOGUE_STORE_URL: {self._path} is a database {whose}; name another file")
+            if any(found) or connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+                raise ConfigurationError(f"CATALOGUE_STORE_URL: {self._path} is a database {_made_by(*found)}")
             for statement in _SCHEMA.split(";\n"):
                 connection.execute(statement)
             connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
@@ -181,6 +179,16 @@ class Database:
             return StoreUnavailableError(f"{self._path} can't be used: {error}")
         # A mistake in a statement of ours is no state of the file.
         return error
+
+
+def _made_by(application_id: int, version: int) -> str:
+    """Whose the database is, and what to do about it."""
+    if application_id != _APPLICATION_ID:
+        return "of another program; name another file"
+    return (
+        f"of schema version {version}, and this program reads {_SCHEMA_VERSION}; name another file, or remove this "
+        "one, and index again from the start of the events"
+    )
 
 
 def _code(error: sqlite3.Error) -> int | None:

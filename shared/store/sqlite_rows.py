@@ -7,9 +7,9 @@ from typing import Any
 
 from shared.document import Document, Kind, attribute_terms, attribute_words
 from shared.errors import ConfigurationError, RejectedError, RejectionReason
-from shared.hash_code import subcode_keys
 from shared.store import WriteOutcome
 from shared.store.sqlite import Connection
+from shared.store.sqlite_subcodes import add_subcodes, remove_subcodes
 
 # Of the document's number, at the head of each entry of the table of codes.
 NUMBER_BYTES = 8
@@ -77,8 +77,7 @@ def write_rows(connection: Connection, prepared: PreparedDocument) -> WriteOutco
         entry = number.to_bytes(NUMBER_BYTES, "big") + code
         encoder = _encoder_number(connection, encoder_id, len(code) * 8)
         connection.execute("INSERT INTO codes VALUES (?, ?, ?, ?)", (encoder, number, prepared.event_time_ms, entry))
-        keys = subcode_keys(code).tolist()
-        connection.executemany("INSERT INTO subcodes VALUES (?, ?, ?)", ((encoder, key, number) for key in keys))
+        add_subcodes(connection, encoder, number, code)
     if prepared.thumbnail is not None:
         connection.execute("INSERT INTO thumbnails VALUES (?, ?)", (number, prepared.thumbnail))
     return WriteOutcome.WRITTEN
@@ -94,11 +93,7 @@ def remove_document(connection: Connection, number: int) -> None:
         (number,),
     ).fetchall()
     for encoder, entry in codes:
-        keys = subcode_keys(entry[NUMBER_BYTES:]).tolist()
-        connection.executemany(
-            "DELETE FROM subcodes WHERE encoder = ? AND key = ? AND document = ?",
-            ((encoder, key, number) for key in keys),
-        )
+        remove_subcodes(connection, encoder, number, entry[NUMBER_BYTES:])
 
 
 def _encoder_number(connection: Connection, encoder_id: str, bits: int) -> int:

@@ -25,6 +25,7 @@ from shared.store import (
 from shared.store.sqlite import Connection, Database
 from shared.store.sqlite_changes import SqliteChangeFeed
 from shared.store.sqlite_rows import COLUMNS, NUMBER_BYTES, codes_of, document_of, prepare, remove_document, write_rows
+from shared.store.sqlite_subcodes import having_subcodes
 
 # Rows removed in one transaction, so that a large month does not keep another writer waiting past its patience.
 _DROP_ROWS = 5000
@@ -49,6 +50,7 @@ class SqliteStore:
 
     @property
     def searchable_after_seconds(self) -> float:
+        # A read sees what was committed before it.
         return 0.0
 
     # Encoders
@@ -123,11 +125,9 @@ class SqliteStore:
             if bits != len(code) * 8:
                 raise QueryInvalidError(f"codes of this encoder have {bits} bits, not {len(code) * 8}")
             if restriction.subcodes is not None:
-                where += (
-                    " AND codes.document IN (SELECT document FROM subcodes WHERE subcodes.encoder = ? "
-                    "AND key IN (SELECT value FROM json_each(?)))"
-                )
-                values += [number, json.dumps(list(restriction.subcodes))]
+                question, bounds = having_subcodes(connection, number, restriction.subcodes)
+                where += f" AND codes.document IN ({question})"
+                values += bounds
             # Concatenated inside SQLite: a row each in Python would take five times as long and hold up other threads.
             # Bytes cast to text stay the bytes they are, zeros included.
             entries: bytes | None = connection.execute(
