@@ -21,11 +21,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.document import Kind
 from shared.errors import StoreUnavailableError
 from shared.store import Change, Changes
 from shared.store.elasticsearch import Connection, RefusalError
-from shared.store.elasticsearch_documents import ALIAS, index_of, month_of_index, packed_field
+from shared.store.elasticsearch_documents import ALIAS, index_of, month_of_index, packed_field, read_stamp
 from shared.store.elasticsearch_indices import ElasticsearchIndices
 
 _PAGE = 5000
@@ -42,14 +41,44 @@ class _Month:
     position: int = _BEFORE_ALL
 
 
+@dataclass(frozen=True, slots=True)
+class _Shard:
+    """The numbers of a month's only shard, from its primary copy."""
+
+    history: str
+    highest: int
+    checkpoint: int
+
+
 @dataclass(slots=True)
 class _Snapshot:
-    """A month being read: the point in time, the last number that was given, and where the position may go."""
+    """A month being read: the point in time, and the last number that was given.
+
+    Numbers are read in windows of `width` up to `highest`, the highest number when the pass began: a query for all that
+    is above a number would go through all of it for each page. Beyond `highest` there is no more than came since.
+    """
 
     month: str
-    goal: int
+    shard: _Shard
+    after: int
+    width: int = _PAGE
     point: str = ""
-    after: int = _BEFORE_ALL
+
+    def bounds(self) -> dict[str, int]:
+        """The range of the next page."""
+        up_to = self.after + self.width
+        return {"gt": self.after} | ({"lte": up_to} if up_to < self.shard.highest else {})
+
+    def advance(self, numbers: Sequence[int]) -> bool:
+        """Go on behind the page of these numbers; whether it was the last."""
+        bounds = self.bounds()
+        if len(numbers) == _PAGE:
+            # The window may have held more.
+            self.after, self.width = numbers[-1], max(_PAGE, self.width // 2)
+            return False
+        # Where much was overwritten, few numbers of a window are left.
+        self.after, self.width = bounds.get("lte", self.shard.highest), self.width * 2
+        return "lte" not in bounds
 
 
 @dataclass(slots=True)
@@ -59,15 +88,6 @@ class _Pass:
     snapshots: list[_Snapshot]
     met_moved: bool = False
     final: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Shard:
-    """The numbers of a month's only shard, from its primary copy."""
-
-    history: str
-    highest: int
-    checkpoint: int
 
 
 @dataclass(slots=True)
@@ -108,7 +128,7 @@ class ElasticsearchChanges:
             month = self._months.setdefault(name, _Month(shard.history))
             # Where they are equal, nothing was above the checkpoint and nothing is.
             if shard.highest != month.position:
-                snapshots.append(_Snapshot(name, shard.checkpoint, after=month.position))
+                snapshots.append(_Snapshot(name, shard, after=month.position))
         return _Pass(snapshots, final=self._again)
 
     def _step(self, of_pass: _Pass) -> list[Change]:
@@ -118,11 +138,9 @@ class ElasticsearchChanges:
         snapshot = of_pass.snapshots[-1]
         hits = self._page(snapshot)
         month = self._months[snapshot.month]
-        if hits:
-            snapshot.after = hits[-1]["sort"][0]
-            month.position = max(month.position, min(snapshot.after, snapshot.goal))
-        if len(hits) < _PAGE:
-            month.position = max(month.position, snapshot.goal)
+        finished = snapshot.advance([hit["sort"][0] for hit in hits])
+        month.position = max(month.position, min(snapshot.after, snapshot.shard.checkpoint))
+        if finished:
             of_pass.snapshots.pop()
             self._close(snapshot)
         changes = list(self._changes(hits))
@@ -136,13 +154,13 @@ class ElasticsearchChanges:
                 lambda client: client.open_point_in_time(index=index_of(snapshot.month), keep_alive=_KEEP_ALIVE)
             )
             snapshot.point = opened["id"]
-        fields = ["image_id", "kind", "version", "event_time", packed_field(self.encoder_id)]
+        fields = ["stamp", packed_field(self.encoder_id)]
         if self.terms:
             fields.append("terms")
         answer = self.connection.ask(
             lambda client: client.search(
                 pit={"id": snapshot.point, "keep_alive": _KEEP_ALIVE},
-                query={"range": {"_seq_no": {"gt": snapshot.after}}},
+                query={"range": {"_seq_no": snapshot.bounds()}},
                 sort=[{"_seq_no": "asc"}],
                 size=_PAGE,
                 source=False,
@@ -160,15 +178,14 @@ class ElasticsearchChanges:
 
     def _changes(self, hits: Sequence[Mapping[str, Any]]) -> Iterator[Change]:
         """The hits as changes, without MOVED markers."""
-        packed_name, moved, none = packed_field(self.encoder_id), Kind.MOVED.value, ()
+        packed_name, nothing = packed_field(self.encoder_id), ()
         for hit in hits:
             found = hit["fields"]
-            packed = found.get(packed_name)
-            if packed is None and found["kind"][0] == moved:
-                continue
-            code = None if packed is None else a2b_base64(packed[0])
-            terms = found.get("terms", none)
-            yield Change(found["image_id"][0], found["version"][0], int(found["event_time"][0]), code, terms)
+            moved, version, event_time_ms, image_id = read_stamp(found["stamp"][0])
+            if not moved:
+                packed = found.get(packed_name)
+                code = None if packed is None else a2b_base64(packed[0])
+                yield Change(image_id, version, event_time_ms, code, found.get("terms", nothing))
 
     def _close(self, snapshot: _Snapshot) -> None:
         with suppress(StoreUnavailableError):

@@ -2,8 +2,10 @@
 
 import base64
 import json
+import struct
+from binascii import a2b_base64
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from shared.document import Document, Kind, attribute_terms, attribute_words
 from shared.hash_code import subcode_keys
@@ -14,12 +16,13 @@ ENCODERS_INDEX = "catalogue-encoders"
 INDEX_PATTERN = "catalogue-*"
 # Raised when the mapping changes so that older programs can't read or write it.
 SCHEMA = 2
-# Made from the codes, for searches alone: no document is read from these.
-DERIVED_FIELDS = ("subcodes", "packed", "graph")
+# Made for searches and followers alone: no document is read from these.
+DERIVED_FIELDS = ("subcodes", "packed", "graph", "stamp")
 # What a hit needs not: the thumbnail is most of a document's bytes.
 HEAVY_FIELDS = ("thumbnail", "codes", *DERIVED_FIELDS)
 # More links make a better graph and a slower one to write; these are Lucene's defaults, named so that they stay.
 _GRAPH = {"type": "hnsw", "m": 16, "ef_construction": 100}
+_STAMP = struct.Struct(">?qq")
 
 
 def index_of(month: str) -> str:
@@ -83,6 +86,7 @@ def month_index(codes: Mapping[str, int], replicas: str, *, hnsw: bool = False) 
                 "terms": {"type": "keyword"},
                 "words": {"type": "keyword", "doc_values": False},
                 "thumbnail": {"type": "binary"},
+                "stamp": {"type": "binary", "doc_values": True},
             }
             | codes_properties(codes, hnsw=hnsw)
         ),
@@ -150,6 +154,7 @@ def to_source(document: Document, graphs: Collection[str]) -> bytes:
         "version": document.version,
         "version_explicit": document.version_explicit,
         "event_time": document.event_time_ms,
+        "stamp": base64.b64encode(_stamp(document)).decode(),
     }
     if document.live:
         packed = {code_name(name): base64.b64encode(code).decode() for name, code in document.codes.items()}
@@ -173,6 +178,27 @@ def to_source(document: Document, graphs: Collection[str]) -> bytes:
         if document.thumbnail is not None:
             source["thumbnail"] = base64.b64encode(document.thumbnail).decode()
     return json.dumps(source, ensure_ascii=False, allow_nan=False).encode()
+
+
+class Stamp(NamedTuple):
+    """What a follower needs of every document, in one value: each more would take as long again to read."""
+
+    moved: bool
+    version: int
+    event_time_ms: int
+    image_id: str
+
+
+def read_stamp(encoded: str) -> Stamp:
+    """The stamp of a document from the text of its field."""
+    raw = a2b_base64(encoded)
+    moved, version, event_time_ms = _STAMP.unpack_from(raw)
+    return Stamp(moved, version, event_time_ms, raw[_STAMP.size :].decode())
+
+
+def _stamp(document: Document) -> bytes:
+    moved = document.kind is Kind.MOVED
+    return _STAMP.pack(moved, document.version, document.event_time_ms) + document.image_id.encode()
 
 
 def from_source(source: Mapping[str, Any]) -> Document:
