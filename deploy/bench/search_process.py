@@ -1,0 +1,117 @@
+"""`resident` against FAISS's exact binary index in one process: one query, and a batch."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import faiss
+import numpy as np
+from rich.progress import Progress
+from search_codes import Codes, CodeSource
+from search_rows import K, Row, Timing, ratio_row, shown
+
+from searcher.resident.hamming_sum import HammingSum
+from searcher.resident.index import ResidentIndex
+from shared.rolling_window import to_milliseconds, window_start
+from shared.store import Change, Restriction
+
+_Asked = TypeVar("_Asked")
+
+_BITS = 256
+_BATCH = 64
+_CHANGES_AT_ONCE = 20_000
+_ID_BYTES_MAX = 128
+# Turns are short, so that a busy moment hits both, and long enough that neither meets the other's spinning threads.
+_QUERIES_A_TURN = 10
+_PAUSE_SECONDS = 0.02
+_GOALS = {1_000_000: 0.75, 10_000_000: 0.6}
+
+
+def process_rows(source: CodeSource, count: int, queries: int, progress: Progress) -> list[Row]:
+    """Rows for so many images."""
+    codes = source.codes(_BITS, count)
+    generator = np.random.default_rng(2)
+    asked = codes[generator.integers(0, count, queries)]
+    restriction = Restriction(to_milliseconds(window_start(datetime.now(UTC), 3)))
+    resident = ResidentIndex(_BITS, count * (_BITS // 8 + _ID_BYTES_MAX) + (1 << 26))
+    fill_seconds = _fill(resident, codes, progress)
+    peer = faiss.IndexBinaryFlat(_BITS)
+    peer.add(codes)
+    try:
+        _check(resident, peer, asked[0], restriction)
+        ours, theirs = in_turns(
+            lambda code: resident.nearest(HammingSum.plain(code.tobytes()), K, None, restriction),
+            lambda code: peer.search(code.reshape(1, -1), K),
+            list(asked),
+            progress=progress,
+            description=f"{count:,} codes, one query",
+        )
+        batches = [codes[generator.integers(0, count, _BATCH)] for _ in range(max(3, queries // 20))]
+        ours_batch, theirs_batch = in_turns(
+            lambda batch: resident.nearest_of_many(batch, K, None, restriction),
+            lambda batch: peer.search(batch, K),
+            batches,
+            progress=progress,
+            description=f"{count:,} codes, batches of {_BATCH}",
+            a_turn=1,
+        )
+        beyond = resident.nbytes / count - _BITS // 8
+    finally:
+        resident.close()
+    name = f"{count:,} × {_BITS} bits"
+    faiss_name = f"FAISS {faiss.__version__} IndexBinaryFlat"
+    return [
+        ratio_row(f"in process, {name}, one query", ours, faiss_name, theirs, _GOALS.get(count, 0.75)),
+        ratio_row(f"in process, {name}, batch of {_BATCH}", ours_batch, faiss_name, theirs_batch, 1.0),
+        Row(
+            f"in process, {name}: bytes of memory an image beyond its code",
+            f"filled at {shown(count / fill_seconds / 1000)} thousand images/s",
+            "",
+            beyond,
+            64,
+        ),
+    ]
+
+
+def in_turns(
+    ours: Callable[[_Asked], object],
+    theirs: Callable[[_Asked], object],
+    questions: list[_Asked],
+    *,
+    progress: Progress,
+    description: str,
+    a_turn: int = _QUERIES_A_TURN,
+) -> tuple[Timing, Timing]:
+    """Time both on the same questions, some of one, then some of the other; each turn begins with one untimed."""
+    times: tuple[list[float], list[float]] = ([], [])
+    task = progress.add_task(description, total=len(questions))
+    for start in range(0, len(questions), a_turn):
+        part = questions[start : start + a_turn]
+        for answer, seconds in zip((ours, theirs), times, strict=True):
+            time.sleep(_PAUSE_SECONDS)
+            answer(part[-1])
+            for question in part:
+                began = time.perf_counter()
+                answer(question)
+                seconds.append(time.perf_counter() - began)
+        progress.advance(task, len(part))
+    return Timing.of(times[0]), Timing.of(times[1])
+
+
+def _fill(index: ResidentIndex, codes: Codes, progress: Progress) -> float:
+    """Take all codes in; gives the seconds."""
+    now_ms = to_milliseconds(datetime.now(UTC))
+    began = time.perf_counter()
+    starts = range(0, len(codes), _CHANGES_AT_ONCE)
+    for start in progress.track(starts, description=f"filling memory with {len(codes):,} codes"):
+        part = codes[start : start + _CHANGES_AT_ONCE]
+        index.apply([Change(f"image-{start + n}", 1, now_ms, code.tobytes()) for n, code in enumerate(part)])
+    return time.perf_counter() - began
+
+
+def _check(resident: ResidentIndex, peer: faiss.IndexBinaryFlat, code: Codes, restriction: Restriction) -> None:
+    ours = resident.nearest(HammingSum.plain(code.tobytes()), K, None, restriction).distances
+    theirs, _ = peer.search(code.reshape(1, -1), K)
+    if ours.tolist() != theirs[0].tolist():
+        raise SystemExit("resident and FAISS give different distances")
