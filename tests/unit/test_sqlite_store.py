@@ -4,7 +4,8 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,8 +13,11 @@ from pathlib import Path
 import pytest
 
 from shared.document import Document, Kind
-from shared.errors import ConfigurationError, StoreUnavailableError
+from shared.errors import ConfigurationError, QueryInvalidError, StoreUnavailableError
+from shared.hash_code import subcode_keys
 from shared.store import Restriction, WriteOutcome
+from shared.store.sqlite import Connection, Database
+from shared.store.sqlite_changes import SqliteChangeFeed
 from shared.store.sqlite_store import SqliteStore
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
@@ -203,4 +207,71 @@ def test_common_and_rare_words_find_the_same_images_in_the_same_order(path: Path
     assert found("blu", "mug") == [image_id for image_id in titles if int(image_id) % 2]
     assert found("blu", "n7", "cup") == [image_id for image_id, title in titles.items() if "cup n7" in title]
     assert found("blue", "red") == []
+    store.close()
+
+
+def coded(image_id: str, code: bytes, version: int = 1) -> Document:
+    return replace(image(image_id, version), codes={"e": code}, thumbnail=None)
+
+
+def test_subcodes_are_found_in_every_run_and_leave_no_rows_behind(path: Path) -> None:
+    store = SqliteStore(path)
+    store.write([coded("first", b"\0\1\0\2"), coded("updated", b"\0\1\0\2"), coded("deleted", b"\0\1\0\2")], NOW)
+    for last in (16_382, 200_000):
+        with store._database.writing() as connection:
+            connection.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = 'documents'", (last,))
+        store.write([coded(f"{last}-{number}", b"\0\1\0\3") for number in range(3)], NOW)
+    store.write([coded("updated", b"\0\4\0\4", 2), Document("deleted", Kind.DELETED, 2, True, 0)], NOW)
+    keys = Restriction(0, subcodes=subcode_keys(b"\0\1\0\2").tolist())
+    found = store.nearest("e", b"\0\1\0\3", 10, None, keys).neighbours
+    others = [(0, f"{last}-{number}") for last in (16_382, 200_000) for number in range(3)]
+    assert [(one.distance, one.document.image_id) for one in found] == [*others, (1, "first")]
+    with store._database.reading() as connection:
+        # Two of each image that is left.
+        assert connection.execute("SELECT count(*) FROM subcodes").fetchone() == (16,)
+    store.close()
+
+
+def test_an_approximate_search_is_refused(path: Path) -> None:
+    store = SqliteStore(path)
+    with pytest.raises(QueryInvalidError, match="keeps no graph"):
+        store.approximately_nearest("e", b"\0\0", 10, None, ALL)
+    store.close()
+
+
+class Interrupted(Database):
+    """Reads may fail at their end, when all has been read."""
+
+    failing = False
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        with super().reading() as connection:
+            yield connection
+            if self.failing:
+                raise StoreUnavailableError("the disk went away")
+
+
+def test_a_step_that_failed_is_given_by_the_next_read(path: Path) -> None:
+    store = SqliteStore(path)
+    store.write([image(f"{number}") for number in range(5)], datetime(2026, 7, 1, tzinfo=UTC))
+    database = Interrupted(path, busy_seconds=1)
+    feed = SqliteChangeFeed(database, "e", terms=True, step_changes=3)
+
+    def read() -> tuple[list[str], bool, bool]:
+        database.failing = True
+        with pytest.raises(StoreUnavailableError):
+            feed.read()
+        database.failing = False
+        step = feed.read()
+        return [one.image_id for one in step.changes], step.caught_up, step.lost
+
+    assert read() == (["0", "1", "2"], False, False)
+    assert read() == (["3", "4"], True, False)
+    store.write([image("1", 2), image("new")], NOW)
+    assert read() == (["1", "new"], True, False)
+    store.drop_expired(NOW, 3)
+    assert read() == (["1", "new"], True, True)
+    assert read() == ([], True, False)
+    database.close()
     store.close()
