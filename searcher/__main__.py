@@ -2,17 +2,22 @@
 
 import argparse
 import asyncio
+import json
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
 
 from searcher.querying import build_request, print_reply, run_query
 from searcher.serving import run_server
+from searcher.strategies import StrategyName
+from searcher.window import hubs, pairs
 from searcher.wire import DEFAULT_K
-from shared.command_line import Subcommands, add_command, new_parser, run, settings_from
+from shared.command_line import Subcommands, add_command, new_parser, positive, run, settings_from
 from shared.errors import EXIT_OK
 from shared.logs import configure_logs
+from shared.terminal import print_line, printable
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -26,6 +31,8 @@ def main(arguments: list[str] | None = None) -> int:
         "examples:\n  searcher serve\n  searcher serve --http-port 9000",
     )
     _add_query(subcommands)
+    _add_pairs(subcommands)
+    _add_hubs(subcommands)
     return run(parser, arguments)
 
 
@@ -52,8 +59,16 @@ def _add_query(subcommands: Subcommands) -> None:
     seed.add_argument("--id", metavar="ID", help="an indexed image")
     seed.add_argument("--url", metavar="URL", help="a picture on the web")
     seed.add_argument("--code", metavar="HEX", help="a hash code")
-    command.add_argument("-k", type=int, default=DEFAULT_K, metavar="K", help="hits, at most (default: %(default)s)")
+    command.add_argument(
+        "-k", type=int, metavar="K", help=f"hits, at most (default: {DEFAULT_K}; with a radius, all within it)"
+    )
     command.add_argument("--radius", type=int, metavar="R", help="largest distance of a hit, in bits")
+    command.add_argument(
+        "--strategy",
+        choices=[StrategyName.FLAT, StrategyName.SUBCODE, StrategyName.HNSW],
+        default=StrategyName.FLAT,
+        help="how the store is searched (default: %(default)s, which compares every code; hnsw is approximate)",
+    )
     command.add_argument(
         "--filter",
         action="append",
@@ -75,12 +90,64 @@ def _query(arguments: argparse.Namespace) -> int:
         k=arguments.k,
         radius=arguments.radius,
         filters=arguments.filter,
+        strategy=arguments.strategy,
     )
     reply = asyncio.run(run_query(settings, request))
     if arguments.json:
-        print(reply.to_json())  # noqa: T201 (the result)
+        print_line(reply.to_json())
     else:
         print_reply(reply, Console())
+    return EXIT_OK
+
+
+def _add_pairs(subcommands: Subcommands) -> None:
+    command = add_command(
+        subcommands,
+        "pairs",
+        _pairs,
+        "Print all pairs of near-duplicate images in the window.",
+        "examples:\n  searcher pairs --radius 8\n  searcher pairs --radius 4 --json > pairs.jsonl",
+    )
+    command.add_argument("--radius", type=int, required=True, metavar="R", help="largest distance of a pair, in bits")
+    command.add_argument("--json", action="store_true", help="print JSON Lines")
+
+
+def _pairs(arguments: argparse.Namespace) -> int:
+    settings = settings_from(arguments)
+    configure_logs(settings.log_format, settings.log_level)
+    for distance, image_id, other in pairs(settings, arguments.radius, datetime.now(UTC)):
+        found = {"distance": distance, "image_id": image_id, "other": other}
+        print_line(json.dumps(found) if arguments.json else f"{distance}\t{printable(image_id)}\t{printable(other)}")
+    return EXIT_OK
+
+
+def _add_hubs(subcommands: Subcommands) -> None:
+    command = add_command(
+        subcommands,
+        "hubs",
+        _hubs,
+        "Print the images that are near very many others: placeholders, white pages, logos.",
+        "They come up in every search. Write their ids into a file and name it in CATALOGUE_HOLD_BACK_FILE: they are\n"
+        "then left out of all hits.\n\n"
+        "examples:\n  searcher hubs --radius 20\n  searcher hubs --radius 20 --count 50 --ids > held-back.txt",
+    )
+    command.add_argument("--radius", type=int, required=True, metavar="R", help="how near others are counted, in bits")
+    command.add_argument(
+        "--count", type=positive, default=20, metavar="N", help="images, at most (default: %(default)s)"
+    )
+    output = command.add_mutually_exclusive_group()
+    output.add_argument("--json", action="store_true", help="print JSON Lines")
+    output.add_argument("--ids", action="store_true", help="print the ids alone, one a line")
+
+
+def _hubs(arguments: argparse.Namespace) -> int:
+    settings = settings_from(arguments)
+    configure_logs(settings.log_format, settings.log_level)
+    for others, image_id in hubs(settings, arguments.radius, arguments.count, datetime.now(UTC)):
+        if arguments.json:
+            print_line(json.dumps({"image_id": image_id, "near": others}))
+        else:
+            print_line(image_id if arguments.ids else f"{others}\t{printable(image_id)}")
     return EXIT_OK
 
 

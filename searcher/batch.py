@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from searcher.search import ResolvedSeed, Searcher, Stopwatch, distance_from
+from searcher.search import ResolvedSeed, Searcher, distance_from
+from searcher.stopwatch import Stopwatch
 from searcher.strategies import StrategyName
 from searcher.strategies.resident import NotResidentError, Resident
 from searcher.wire import DEFAULT_K, SearchReply, SearchRequest
@@ -52,7 +53,8 @@ def _alike(place: int, request: SearchRequest) -> str:
 
 
 async def _answer(searcher: Searcher, group: Sequence[_Prepared]) -> dict[int, SearchReply | CatalogueError]:
-    if len(group) > 1 and (resident := _resident_for(searcher, group[0])) is not None:
+    # Where images are held back, more are asked for than k, until enough are left: each query by itself.
+    if len(group) > 1 and not searcher.held_back and (resident := _resident_for(searcher, group[0])) is not None:
         try:
             return await _answer_together(searcher, resident, group)
         except CatalogueError as error:

@@ -6,7 +6,8 @@ from enum import StrEnum
 import numpy as np
 
 from searcher.backend import Backend
-from searcher.search import Searcher, Stopwatch, distance_from
+from searcher.search import Searcher, distance_from
+from searcher.stopwatch import Stopwatch
 from searcher.strategies import Query, StrategyName
 from searcher.strategies.resident import NotResidentError
 from searcher.wire import DEFAULT_K, ExplainReply, HistogramReply, SearchRequest, shown_time

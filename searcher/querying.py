@@ -18,7 +18,8 @@ from rich.text import Text
 from searcher.backend import Backend, PictureEncoder
 from searcher.problems import problem_of_fields
 from searcher.search import Searcher, SearcherParts
-from searcher.wire import DEFAULT_K, SearchReply, SearchRequest, Seed
+from searcher.strategies import StrategyName
+from searcher.wire import SearchReply, SearchRequest, Seed
 from shared.encoding.encoder import load_encoder
 from shared.errors import ConfigurationError, QueryInvalidError
 from shared.images.decoder import DecoderPool
@@ -28,6 +29,7 @@ from shared.metrics import SearcherMetrics
 from shared.settings import Settings
 from shared.store import StoredEncoder
 from shared.store.opening import open_store
+from shared.terminal import cell
 
 
 def build_request(
@@ -36,9 +38,10 @@ def build_request(
     image_id: str | None = None,
     url: str | None = None,
     code: str | None = None,
-    k: int = DEFAULT_K,
+    k: int | None = None,
     radius: int | None = None,
     filters: Sequence[str] = (),
+    strategy: StrategyName = StrategyName.FLAT,
 ) -> SearchRequest:
     """The search that a command line asks for; `filters` are "name=value". QueryInvalidError says what is wrong."""
     chosen: dict[str, list[str]] = {}
@@ -49,7 +52,9 @@ def build_request(
         chosen.setdefault(name, []).append(value)
     seed = {"image": _read(image), "image_id": image_id, "url": url, "code": code}
     try:
-        return SearchRequest.model_validate({"seeds": [seed], "k": k, "radius": radius, "filter": chosen})
+        return SearchRequest.model_validate(
+            {"seeds": [seed], "k": k, "radius": radius, "filter": chosen, "strategy": strategy}
+        )
     except ValidationError as error:
         raise QueryInvalidError(problem_of_fields(error.errors()).detail) from error
 
@@ -73,7 +78,15 @@ async def run_query(settings: Settings, request: SearchRequest) -> SearchReply:
         stack.push_async_callback(decoder.close)
         metrics = SearcherMetrics(CollectorRegistry())
         parts = SearcherParts(backend, fetcher, decoder, metrics, lambda: datetime.now(UTC))
-        return await Searcher(parts, settings).search(request)
+        return await _all_hits(Searcher(parts, settings), request)
+
+
+async def _all_hits(searcher: Searcher, request: SearchRequest) -> SearchReply:
+    if not request.streams:
+        return await searcher.search(request)
+    replies = [reply async for reply in searcher.stream(request)]
+    hits = [hit for reply in replies for hit in reply.hits]
+    return replies[-1].model_copy(update={"hits": hits, "complete": all(reply.complete for reply in replies)})
 
 
 def print_reply(reply: SearchReply, console: Console) -> None:
@@ -87,15 +100,12 @@ def print_reply(reply: SearchReply, console: Console) -> None:
     for hit in reply.hits:
         title = hit.attributes.get("title", "")
         cells = (str(hit.distance), f"{hit.similarity:.3f}", hit.event_time[:10], hit.image_id, hit.item_id, str(title))
-        table.add_row(*(Text(_printable(cell)) for cell in cells))
+        table.add_row(*map(cell, cells))
     console.print(table)
-    console.print(
-        Text(
-            f"{len(reply.hits)} hits in {reply.took_ms['total']:.0f} ms, encoder {reply.encoder}"
-            + ("" if reply.complete else f"; not complete: {reply.reason}"),
-            style="dim",
-        )
-    )
+    took = f"{len(reply.hits)} hits in {reply.took_ms['total']:.0f} ms"
+    how = f"{reply.strategy}, {'exact' if reply.exact else 'not exact'}, {reply.candidates} codes compared"
+    missing = "" if reply.complete else f"; not complete: {reply.reason}"
+    console.print(Text(f"{took} ({how}), encoder {reply.encoder}{missing}", style="dim"))
 
 
 def _read(path: Path | None) -> bytes | None:
@@ -121,8 +131,3 @@ def _encoder_for(seed: Seed, stored: StoredEncoder, settings: Settings) -> Pictu
     if seed.image_id is not None or seed.code is not None:
         return _NamedEncoder(stored.encoder_id, stored.bits)
     return load_encoder(stored, settings)
-
-
-def _printable(text: str) -> str:
-    # A hostile title must not send the terminal commands.
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)

@@ -3,11 +3,11 @@
 Knows neither HTTP nor files; `Searcher` is what the API, the page and the command line all call.
 """
 
-import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -16,8 +16,10 @@ from searcher.backend import Backend
 from searcher.feedback import weigh_bits
 from searcher.resident.hamming_sum import HammingSum, HammingTerm
 from searcher.resident.index import ResidentImage
+from searcher.stopwatch import Stopwatch
 from searcher.strategies import Found, Query
 from searcher.strategies.choosing import Strategies
+from searcher.strategies.resident import NotResidentError
 from searcher.wire import (
     DEFAULT_K,
     Crop,
@@ -32,7 +34,7 @@ from searcher.wire import (
     shown_time,
 )
 from shared.document import Document
-from shared.errors import ImageNotVisibleError, QueryInvalidError, RejectedError, RejectionReason
+from shared.errors import ConfigurationError, ImageNotVisibleError, QueryInvalidError, RejectedError, RejectionReason
 from shared.hash_code import from_hex
 from shared.images.decoded import DecodedImage
 from shared.metrics import SearcherMetrics
@@ -88,6 +90,8 @@ class Searcher:
         self._parts = parts
         self._backend = parts.backend
         self._settings = settings
+        # Images that are left out of all hits.
+        self.held_back = _ids_in(settings.hold_back_file)
         self.strategies = Strategies(parts.backend, parts.now)
 
     async def search(self, request: SearchRequest) -> SearchReply:
@@ -113,7 +117,7 @@ class Searcher:
                 return
             page = page.model_copy(update={"cursor": reply.cursor})
 
-    async def resolve(self, seed: Seed, watch: "Stopwatch", *, preview: bool = False) -> ResolvedSeed:
+    async def resolve(self, seed: Seed, watch: Stopwatch, *, preview: bool = False) -> ResolvedSeed:
         """The code of a seed; `watch` takes the times. Errors as of `search`."""
         if seed.image_id is not None:
             with watch.stage("seed"):
@@ -131,9 +135,7 @@ class Searcher:
             raise RejectedError(RejectionReason.EMBEDDING_NOT_FINITE, "the embedding has values that are not finite")
         return ResolvedSeed(codes[0].tobytes(), seed.weight, decoded.thumbnail)
 
-    async def search_from(
-        self, seeds: Sequence[ResolvedSeed], request: SearchRequest, watch: "Stopwatch"
-    ) -> SearchReply:
+    async def search_from(self, seeds: Sequence[ResolvedSeed], request: SearchRequest, watch: Stopwatch) -> SearchReply:
         """The hits of a query whose seeds are resolved already."""
         self.check(request)
         distance = distance_from(seeds, request)
@@ -146,7 +148,7 @@ class Searcher:
         found: Found,
         seeds: Sequence[ResolvedSeed],
         distance: HammingSum,
-        watch: "Stopwatch",
+        watch: Stopwatch,
         cursor: str | None = None,
     ) -> SearchReply:
         """What is found, as it is answered."""
@@ -208,8 +210,11 @@ class Searcher:
         resident = self._backend.resident
         if resident is None or resident.follower.state.as_of is None:
             return None
-        held = await resident.ask(lambda index: index.image(image_id))
-        return held if held is not None and held.event_time_ms > self.visible_after_ms() else None
+        with suppress(NotResidentError):
+            held = await resident.ask(lambda index: index.image(image_id))
+            if held is not None and held.event_time_ms > self.visible_after_ms():
+                return held
+        return None
 
     async def _nearest(self, distance: HammingSum, request: SearchRequest) -> tuple[Found, str | None]:
         """The hits, and the cursor of those behind them."""
@@ -220,7 +225,9 @@ class Searcher:
             count = count * _PICTURES_PER_ITEM
         while True:
             found = await self._ask(distance, count, request)
-            chosen = _best_of_each_item(found.neighbours) if request.group_by_item else found.neighbours
+            chosen = [one for one in found.neighbours if one.document.image_id not in self.held_back]
+            if request.group_by_item:
+                chosen = _best_of_each_item(chosen)
             page = [one for one in chosen if after is None or _place(one) > (after.distance, after.image_id)][:k]
             if len(page) == k or found.exhausted or not found.complete:
                 break
@@ -262,6 +269,13 @@ def distance_from(seeds: Sequence[ResolvedSeed], request: SearchRequest) -> Hamm
     return HammingSum(tuple(HammingTerm(one.weight, one.code) for one in seeds))
 
 
+def _ids_in(path: Path | None) -> frozenset[str]:
+    try:
+        return frozenset() if path is None else frozenset(filter(None, path.read_text().splitlines()))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"CATALOGUE_HOLD_BACK_FILE: {path}: {error}") from error
+
+
 def _cursor_of(request: SearchRequest) -> HitCursor | None:
     try:
         return None if request.cursor is None else decode_hit_cursor(request.cursor)
@@ -279,23 +293,3 @@ def _best_of_each_item(neighbours: Sequence[Neighbour]) -> list[Neighbour]:
     for neighbour in neighbours:
         best.setdefault(neighbour.document.item_id or neighbour.document.image_id, neighbour)
     return list(best.values())
-
-
-@dataclass(slots=True)
-class Stopwatch:
-    """Seconds of each stage since it was made, and of all together."""
-
-    began: float = field(default_factory=time.perf_counter)
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Times the `with` block as a stage."""
-        began = time.perf_counter()
-        yield
-        self.seconds[name] = time.perf_counter() - began
-
-    def milliseconds(self) -> dict[str, float]:
-        """Every stage, and the total so far."""
-        total = time.perf_counter() - self.began
-        return {stage: round(seconds * 1000, 3) for stage, seconds in {**self.seconds, "total": total}.items()}

@@ -167,7 +167,7 @@ class SearcherMetrics:
         )
         self.resident_as_of = Gauge(
             "catalogue_searcher_resident_as_of_timestamp_seconds",
-            "What the store had acknowledged before this time, since the epoch, is in memory; 0 while the codes are not. "
+            "What the store had acknowledged before this time, since the epoch, is in memory; 0 while codes are not. "
             "More than some seconds ago: the store is away, or more is written than the searcher can follow.",
             registry=registry,
         )

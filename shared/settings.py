@@ -267,6 +267,12 @@ class Settings(BaseSettings):
         0.25, gt=0, le=60, description="Seconds between two looks for what changed in the store."
     )
 
+    hold_back_file: Path | None = Field(
+        None,
+        description="File with image ids, one a line, that are left out of all hits: placeholders and others that are "
+        "near very many images (`searcher hubs` finds them). Read at the start.",
+    )
+
     # Fitting
     bits: int = Field(256, description="Bits of a hash code, a multiple of 16 up to 4096; used by fit.")
     binarizer: Literal["itq", "pca-rotation", "hyperplanes", "hyperplanes-centred", "median"] = Field(

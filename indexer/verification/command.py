@@ -13,7 +13,7 @@ from rich.table import Table
 
 from indexer import dead_letters, retries
 from indexer.event_log import opening as event_logs
-from indexer.terminal import cell
+from shared.terminal import cell
 from indexer.verification.findings import Rules
 from indexer.verification.reconciler import FaultCount, Reconciler, counted
 from indexer.verification.source_model import Position, SourceModel, SourceReader

@@ -110,6 +110,11 @@ class ResidentIndex:
         return self._rows.count
 
     @property
+    def bits(self) -> int:
+        """The length of a code."""
+        return self._bits
+
+    @property
     def nbytes(self) -> int:
         """Bytes of memory in use."""
         with self._lock:

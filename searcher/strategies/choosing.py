@@ -1,6 +1,7 @@
 """Which strategy answers a query."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 
 from searcher.backend import Backend
@@ -27,7 +28,9 @@ class Strategies:
 
     async def nearest(self, name: StrategyName, query: Query) -> Found:
         """The answer; errors as of `Strategy.nearest`."""
-        return await self._choose(name, query).nearest(query)
+        if name is StrategyName.AUTO:
+            return await self._automatically(query)
+        return await (self.resident() if name is StrategyName.RESIDENT else self._stored[name]).nearest(query)
 
     def resident(self) -> Resident:
         """The codes in memory; NotResidentError where this process keeps none."""
@@ -36,10 +39,12 @@ class Strategies:
             raise NotResidentError("the codes are not kept in memory (CATALOGUE_RESIDENT), or not yet")
         return resident
 
-    def _choose(self, name: StrategyName, query: Query) -> Strategy:
-        if name is StrategyName.AUTO:
-            resident = self._backend.resident
-            if resident is not None and resident.can_answer(query):
-                return resident
-            return self._stored[StrategyName.FLAT] if query.distance.is_plain else self.resident()
-        return self.resident() if name is StrategyName.RESIDENT else self._stored[name]
+    async def _automatically(self, query: Query) -> Found:
+        resident = self._backend.resident
+        if not query.distance.is_plain:
+            # The store compares with one code at a time.
+            return await self.resident().nearest(query)
+        if resident is not None and resident.can_answer(query):
+            with suppress(NotResidentError):
+                return await resident.nearest(query)
+        return await self._stored[StrategyName.FLAT].nearest(query)

@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from searcher.backend import Backend, QueryTimeoutError
-from searcher.resident.follower import Follower
+from searcher.resident.follower import Follower, FollowerState
 from searcher.resident.index import ResidentHits, ResidentIndex
 from searcher.strategies import Found, Query, StrategyName
 from shared.document import Document, Kind, attribute_terms
@@ -75,15 +75,25 @@ class Resident:
 
     async def ask(self, question: Callable[[ResidentIndex], _Answer]) -> _Answer:
         """What `question` gives of the codes in memory; NotResidentError, QueryTimeoutError."""
-        self.as_of()
-        return await self._backend.within(self._threads, lambda: question(self.index))
+        before = self.follower.state
+        if before.as_of is None:
+            raise _missing(before)
+        answer = await self._backend.within(self._threads, lambda: question(self.index))
+        if self.follower.state.filling != before.filling:
+            # It was emptied meanwhile, so the answer may be of a part.
+            raise NotResidentError("the codes are being read anew")
+        return answer
 
     def as_of(self) -> datetime:
         """Everything that the store had acknowledged before this is in memory; NotResidentError where it is not."""
         state = self.follower.state
         if state.as_of is None:
-            raise NotResidentError(f"the codes are not in memory: {state.detail}")
+            raise _missing(state)
         return state.as_of
+
+
+def _missing(state: FollowerState) -> NotResidentError:
+    return NotResidentError(f"the codes are not in memory: {state.detail or 'they are being read'}")
 
 
 def _search(queries: Sequence[Query], index: ResidentIndex) -> list[ResidentHits]:

@@ -26,4 +26,9 @@ def print_line(text: str, file: TextIO | None = None) -> None:
 
 def cell(text: str) -> Text:
     """Other people's text as a table's cell: no markup, no control characters."""
-    return Text("".join(sign if sign.isprintable() else "\ufffd" for sign in text))
+    return Text(printable(text))
+
+
+def printable(text: str) -> str:
+    """Other people's text without control characters: a hostile title must not send the terminal commands."""
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
