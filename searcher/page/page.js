@@ -59,7 +59,7 @@
       return;
     }
     const form = formParameters();
-    for (const name of ["image", "find", "image_id", "code", "encoder", "crop"]) form.delete(name);
+    for (const name of ["image", "find", "image_id", "code", "encoder", "crop", "explain"]) form.delete(name);
     form.set("image", file);
     form.set("crop", crop);
     show("/", form, { push: true, file });
@@ -73,14 +73,16 @@
     let page;
     try {
       const response = await fetch(address, { method: form ? "POST" : "GET", body: form, signal: request.signal });
-      page = await read(response);
+      page = await read(response, options);
     } catch (error) {
-      if (error.name !== "AbortError") fail("The searcher does not answer. Try again in a moment.");
+      if (error.name !== "AbortError") fail("The searcher does not answer. Try again in a moment.", options);
       return;
     }
     if (!page) return;
-    if (page.querySelector("#results .failed")) putFailure(page, () => show(address, form, options));
-    else put(page, options);
+    const failed = page.querySelector("#results .failed p")?.textContent;
+    if (failed && options.below) fail(failed, options);
+    else if (failed) putFailure(page, () => show(address, form, options));
+    else (options.below ? putBelow : put)(page, options);
     if (options.focus) find(options.focus)?.focus();
   }
 
@@ -92,29 +94,54 @@
   }
 
   /** The document of a reply; what is refused before the page is reached (a body too large) is a problem document. */
-  async function read(response) {
+  async function read(response, options) {
     const text = await response.text();
     const isPage = (response.headers.get("content-type") ?? "").startsWith("text/html");
-    if (!isPage) fail(JSON.parse(text).detail);
+    if (!isPage) fail(JSON.parse(text).detail, options);
     return isPage ? new DOMParser().parseFromString(text, "text/html") : null;
   }
 
   function put(page, { push = false, file = null, seed = null, refining = false }) {
     const ticked = new Set([...document.querySelectorAll(".grid :checked")].map((box) => box.dataset.id));
     const sameSeed = seedKey(document) === seedKey(page);
-    // A control that is being used stays; around it only the list of filters may have changed.
-    for (const id of ["results", ...(sameSeed ? [] : ["seed"]), refining ? "filters" : "refine"]) {
+    const asking = find("why")?.open;
+    // A control that is being used stays; around it only the list of filters and the histogram may have changed.
+    const refined = refining ? ["filters", "histogram"] : ["refine"];
+    for (const id of ["results", ...(sameSeed ? [] : ["seed"]), ...refined]) {
       find(id).replaceWith(page.getElementById(id));
     }
     if (!refining) find("find").value = page.getElementById("find").value;
     if (seed) find("seed").innerHTML = seed;
+    if (asking) find("why")?.setAttribute("open", "");
     document.title = page.title;
     if (file) keepUpload(file);
     if (sameSeed) for (const box of boxes()) box.checked = ticked.has(box.dataset.id);
     if (push) history.pushState({ seed: find("seed").innerHTML }, "", find("results").dataset.link);
-    find("status").textContent = document.querySelector("#results h1")?.textContent ?? "";
+    tell(document.querySelector(".verdict") ?? document.querySelector("#results h1"));
     if (push && !refining) scrollTo(0, 0);
     arrange();
+  }
+
+  /** The next images below those that are there; what is told of them is told of all, from where they start. */
+  function putBelow(page) {
+    const grid = document.querySelector(".grid");
+    const next = page.querySelectorAll(".grid > *");
+    const starts = [...document.querySelectorAll(".heading .start")].map((start) => start.textContent);
+    for (const part of [".heading", "#histogram", ".more"]) {
+      const changed = page.querySelector(part);
+      if (changed) document.querySelector(part).replaceWith(changed);
+      else document.querySelector(part).remove();
+    }
+    document.querySelectorAll(".heading .start").forEach((start, place) => (start.textContent = starts[place]));
+    grid.append(...next);
+    find("results").removeAttribute("aria-busy");
+    tell(document.querySelector("#results h1"));
+    arrange();
+    next[0]?.querySelector("input").focus({ preventScroll: true });
+  }
+
+  function tell(part) {
+    find("status").textContent = part?.textContent.replace(/\s+/g, " ").trim() ?? "";
   }
 
   function seedKey(page) {
@@ -133,11 +160,16 @@
     if (uploads.size > uploadsMax) uploads.delete(uploads.keys().next().value);
   }
 
-  function fail(text) {
+  function fail(text, { below = false } = {}) {
+    find("results").removeAttribute("aria-busy");
+    if (below) {
+      // The images that are there stay, and so does the link, to be tried again.
+      document.querySelector(".more output").textContent = text;
+      return;
+    }
     const state = find("failure").content.cloneNode(true);
     state.querySelector("p").textContent = text;
     find("results").replaceChildren(state);
-    find("results").removeAttribute("aria-busy");
   }
 
   /** Brings what the script adds into agreement with a document that was just put in place. */
@@ -157,8 +189,9 @@
     event.preventDefault();
     const parameters = formParameters(event.submitter);
     // What is typed counts; the seed is what was searched before.
-    if (find("find").value.trim()) for (const name of ["image_id", "code", "encoder", "crop"]) parameters.delete(name);
-    go(ask(parameters));
+    const seed = ["image_id", "code", "encoder", "crop", "explain"];
+    if (find("find").value.trim()) for (const name of seed) parameters.delete(name);
+    go(ask(parameters), { focus: document.activeElement.id === "explain" ? "explain" : null });
   }
 
   function onClick(event) {
@@ -181,6 +214,14 @@
       event.preventDefault();
       link.closest(".chip").remove();
       return refine(0);
+    }
+    if (link.getAttribute("href").startsWith("#")) {
+      event.preventDefault();
+      return come(find(link.getAttribute("href").slice(1)));
+    }
+    if (link.closest(".more")) {
+      event.preventDefault();
+      return show(link.href, null, { below: true });
     }
     if (link.matches(".go")) {
       event.preventDefault();
@@ -292,6 +333,10 @@
     else if (target.id === "find" && (key === "ArrowDown" || key === "Escape")) focusFirst(event);
     else if (key === "/" && !target.matches("input:not([type=checkbox], [type=range]), select")) focusFind(event);
     else if (target === document.body && key.startsWith("Arrow")) focusFirst(event);
+  }
+
+  function come(place) {
+    (place.querySelector(":scope.card input") ?? place).focus();
   }
 
   function focusFirst(event) {

@@ -8,19 +8,22 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
+from searcher.strategies import StrategyName
 from searcher.wire import Filters, SearchRequest
 from shared.errors import QueryInvalidError
 
 DEFAULT_K = 40
 _SEEDS = ("image_id", "url", "code")
+_OTHER_TEXTS = ("find", "cursor", "encoder", "crop", "k", "radius", "since", "until", "strategy", "explain")
 
 
 @dataclass(frozen=True, slots=True)
 class PageQuery:
     """One state of the page; an empty text is an absent one.
 
-    `find` is what a user typed (an image id, a URL, or words) before it is known which; `words` and `cursor` ask for a
-    page of images; `image_id`, `url` and `code` (with its `encoder`) are seeds, `crop` cuts the first two.
+    `find` is what a user typed (an image id, a URL, or words) before it is known which; `words` ask for images, and
+    `cursor` for what follows, be it images or hits; `image_id`, `url` and `code` (with its `encoder`) are seeds, `crop`
+    cuts the first two. `explain` is the id of an image whose place in the search is asked for.
     """
 
     find: str = ""
@@ -37,16 +40,15 @@ class PageQuery:
     since: str = ""
     until: str = ""
     group: bool = False
+    strategy: str = ""
+    explain: str = ""
 
     @classmethod
     def of(cls, parameters: Sequence[tuple[str, str]]) -> "PageQuery":
         """Read form or query parameters, in order; the last of a repeated one counts, filters add up."""
         last = {name: value.strip() for name, value in parameters if value.strip()}
         filters = (value.strip() for name, value in parameters if name == "filter" and value.strip())
-        texts = {
-            name: last.get(name, "")
-            for name in ("find", "cursor", *_SEEDS, "encoder", "crop", "k", "radius", "since", "until")
-        }
+        texts = {name: last.get(name, "") for name in (*_SEEDS, *_OTHER_TEXTS)}
         return cls(**texts, words=last.get("q", ""), filters=tuple(dict.fromkeys(filters)), group="group" in last)
 
     @property
@@ -63,6 +65,8 @@ class PageQuery:
                 "k": self.k or DEFAULT_K,
                 "radius": self.radius or None,
                 "group_by_item": self.group,
+                "cursor": self.cursor or None,
+                "strategy": self.strategy or StrategyName.AUTO,
             }
         )
 
@@ -76,7 +80,7 @@ class PageQuery:
 
     def without_seed(self, **changes: Any) -> "PageQuery":
         """This state without what is searched, with `changes`."""
-        none = dict.fromkeys(("find", "words", "cursor", *_SEEDS, "encoder", "crop"), "")
+        none = dict.fromkeys(("find", "words", "cursor", *_SEEDS, "encoder", "crop", "explain"), "")
         return replace(self, **(none | changes))
 
     def link(self, **changes: Any) -> str:
@@ -93,7 +97,7 @@ class PageQuery:
 
     def without_radius(self) -> "PageQuery":
         """This state at any distance."""
-        return replace(self, radius="")
+        return replace(self, radius="", cursor="")
 
     def _restrictions(self) -> dict[str, Any]:
         return {"filter": self._filter(), "since": self.since or None, "until": self.until or None}
@@ -123,5 +127,7 @@ class PageQuery:
             ("since", self.since),
             ("until", self.until),
             ("group", "1" if self.group else ""),
+            ("strategy", self.strategy),
+            ("explain", self.explain),
         ]
         return [(name, text) for name, text in texts if text]

@@ -17,15 +17,21 @@ from pydantic import ValidationError
 from starlette.datastructures import UploadFile
 
 from searcher.page.export import read_ticked, to_csv, to_json
-from searcher.page.query import PageQuery
+from searcher.page.guarantee import guarantee_of
+from searcher.page.histogram import Histogram, histogram_of
+from searcher.page.query import DEFAULT_K, PageQuery
+from searcher.page.verdict import VerdictView, verdict_of
 from searcher.page.view import SeedView, View, card_of, data_uri, thumbnail_path
 from searcher.problems import problem_of, problem_of_fields, problem_of_status
-from searcher.search import Stopwatch
 from searcher.services import Provided, Services
+from searcher.stopwatch import Stopwatch
+from searcher.wire import SearchReply, SearchRequest, Seed, decode_hit_cursor
 from shared.errors import CatalogueError, ImageNotVisibleError
 
 _PAGE_SIZE = 60
 _REFRESH_SECONDS = 5
+# It takes about 10 ms a million images; where more is under way, the page does not wait for it.
+_HISTOGRAM_SECONDS = 1.0
 _FIELDS_MAX = 100
 # The export's form carries one field an image.
 _TICKED_MAX = 10_100
@@ -122,12 +128,44 @@ async def _hits(services: Services, query: PageQuery, picture: bytes | None) -> 
     watch = Stopwatch()
     resolved = await services.searcher.resolve(request.seeds[0], watch, preview=True)
     reply = await services.searcher.search_from([resolved], request, watch)
+    seed = _seed_view(
+        query, reply.seeds[0].code, reply.encoder, data_uri(resolved.preview), uploaded=picture is not None
+    )
+    # The seed's code stands for its picture from here on, which need not be fetched and looked at again.
+    known = request.model_copy(update={"seeds": [Seed(code=reply.seeds[0].code, encoder=reply.encoder)]})
     return View(
         query,
         [card_of(hit, query) for hit in reply.hits],
-        _seed_view(query, reply.seeds[0].code, reply.encoder, data_uri(resolved.preview), uploaded=picture is not None),
+        seed,
         reply,
+        guarantee=guarantee_of(reply, services.now()),
+        histogram=await _histogram(services, known, reply),
+        verdict=await _verdict(services, seed.query, known, reply) if query.explain else None,
+        hits_before=decode_hit_cursor(query.cursor).shown if query.cursor else 0,
+        next_page=seed.query.link(cursor=reply.cursor, explain="") if reply.cursor else None,
     )
+
+
+async def _histogram(services: Services, request: SearchRequest, reply: SearchReply) -> Histogram | None:
+    """The whole window around the seed, cut at the radius or else at the last hit; None where it can't be had now."""
+    cut = request.radius if request.radius is not None else reply.hits[-1].distance if reply.hits else None
+    if cut is None:
+        return None
+    try:
+        async with asyncio.timeout(_HISTOGRAM_SECONDS):
+            found = await services.explainer.histogram(request)
+    except (CatalogueError, TimeoutError):
+        # The hits are what was asked for; they are shown with or without it.
+        return None
+    return histogram_of(found.counts, cut)
+
+
+async def _verdict(services: Services, query: PageQuery, request: SearchRequest, reply: SearchReply) -> VerdictView:
+    try:
+        explained = await services.explainer.explain(query.explain, request)
+    except CatalogueError as error:
+        return VerdictView("It can't be told now", problem_of(error).detail)
+    return verdict_of(explained, query, reply.hits, request.k or DEFAULT_K, services.settings.neighbours_max)
 
 
 async def _seed(services: Services, query: PageQuery, picture: bytes | None) -> dict[str, Any]:
@@ -147,7 +185,7 @@ def _seed_view(query: PageQuery, code: str, encoder: str, preview: str, *, uploa
     if query.image_id:
         return SeedView(query, query.image_id, thumbnail_path(query.image_id), "image_id")
     # A code reopens the search even when the upload is gone or the URL has died.
-    lasting = query.without_seed(code=code, encoder=encoder)
+    lasting = query.without_seed(code=code, encoder=encoder, cursor=query.cursor, explain=query.explain)
     if uploaded:
         return SeedView(lasting, "Uploaded picture", preview, "file")
     if query.url:

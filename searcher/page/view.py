@@ -5,7 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
+from searcher.page.guarantee import Guarantee
+from searcher.page.histogram import Histogram
 from searcher.page.query import DEFAULT_K, PageQuery
+from searcher.page.verdict import VerdictView
 from searcher.problems import Problem
 from searcher.wire import Hit, ListedImage, SearchReply
 from shared.document import Scalar
@@ -43,6 +46,7 @@ class Card:
     distance: int | None
     similarity: float | None
     is_seed: bool
+    is_explained: bool
 
     @property
     def similarity_percent(self) -> str:
@@ -66,12 +70,16 @@ class SeedView:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Everything that a page shows."""
+    """Everything that a page shows. `hits_before` counts the hits on the pages before this one."""
 
     query: PageQuery
     cards: Sequence[Card] = ()
     seed: SeedView | None = None
     reply: SearchReply | None = None
+    guarantee: Guarantee | None = None
+    histogram: Histogram | None = None
+    verdict: VerdictView | None = None
+    hits_before: int = 0
     next_page: str | None = None
     problem: Problem | None = None
 
@@ -101,6 +109,7 @@ def card_of(image: ListedImage, query: PageQuery) -> Card:
         distance=hit.distance if hit else None,
         similarity=hit.similarity if hit else None,
         is_seed=image.image_id == query.image_id and not query.crop,
+        is_explained=image.image_id == query.explain,
     )
 
 
