@@ -96,6 +96,7 @@ async def search_by_upload(
     since: Annotated[str | None, Form()] = None,
     until: Annotated[str | None, Form()] = None,
     group_by_item: Annotated[bool, Form()] = False,
+    fold_radius: Annotated[int | None, Form()] = None,
     strategy: Annotated[StrategyName, Form()] = StrategyName.AUTO,
     cursor: Annotated[str | None, Form()] = None,
 ) -> Response:
@@ -109,6 +110,7 @@ async def search_by_upload(
         "since": since,
         "until": until,
         "group_by_item": group_by_item,
+        "fold_radius": fold_radius,
         "strategy": strategy,
         "cursor": cursor,
     }

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from searcher.search import ResolvedSeed, Searcher, distance_from
+from searcher.folding import Folded
+from searcher.search import Page, ResolvedSeed, Searcher, distance_from
 from searcher.stopwatch import Stopwatch
 from searcher.strategies import StrategyName
 from searcher.strategies.resident import NotResidentError, Resident
@@ -47,6 +48,7 @@ def _alike(place: int, request: SearchRequest) -> str:
         len(request.seeds) == 1
         and request.cursor is None
         and not request.group_by_item
+        and request.fold_radius is None
         and request.strategy in (StrategyName.AUTO, StrategyName.RESIDENT)
     )
     return request.model_dump_json(exclude={"seeds", "strategy"}) if together else f"alone: {place}"
@@ -87,6 +89,8 @@ async def _answer_together(
     queries = [replace(first, distance=distance) for distance in distances]
     found = await resident.nearest_of_many(queries)
     return {
-        one.place: searcher.reply(answer, one.seeds, distance, one.watch)
+        one.place: searcher.reply(
+            Page(answer, [Folded(near) for near in answer.neighbours]), one.seeds, distance, one.watch
+        )
         for one, answer, distance in zip(group, found, distances, strict=True)
     }

@@ -14,6 +14,7 @@ import numpy as np
 
 from searcher.backend import Backend
 from searcher.feedback import weigh_bits
+from searcher.folding import Folded, fold
 from searcher.resident.hamming_sum import HammingSum, HammingTerm
 from searcher.resident.index import ResidentImage
 from searcher.stopwatch import Stopwatch
@@ -43,8 +44,8 @@ from shared.settings import Settings
 from shared.store import Neighbour
 
 _IMAGE_ID_BYTES_MAX = 512
-# A query grouped by item asks at first for so many pictures an item, and each time it falls short for four times more.
-_PICTURES_PER_ITEM = 4
+# Where one hit may stand for several pictures, so many a hit are asked for; and four times more where that is short.
+_PICTURES_PER_HIT = 4
 # Hits of one reply where all within a radius are streamed.
 _STREAM_HITS = 1000
 
@@ -72,6 +73,15 @@ class SearcherParts:
     decoder: PictureDecoder
     metrics: SearcherMetrics
     now: Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Hits, what they were found by, and the cursor of the page behind them."""
+
+    found: Found
+    hits: Sequence[Folded]
+    cursor: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,24 +150,17 @@ class Searcher:
         self.check(request)
         distance = distance_from(seeds, request)
         with watch.stage("nearest"):
-            found, cursor = await self._nearest(distance, request)
-        return self.reply(found, seeds, distance, watch, cursor)
+            page = await self._nearest(distance, request)
+        return self.reply(page, seeds, distance, watch)
 
-    def reply(
-        self,
-        found: Found,
-        seeds: Sequence[ResolvedSeed],
-        distance: HammingSum,
-        watch: Stopwatch,
-        cursor: str | None = None,
-    ) -> SearchReply:
+    def reply(self, page: Page, seeds: Sequence[ResolvedSeed], distance: HammingSum, watch: Stopwatch) -> SearchReply:
         """What is found, as it is answered."""
-        encoder = self._backend.encoder_or_raise()
+        encoder, found = self._backend.encoder_or_raise(), page.found
         reply = SearchReply(
             encoder=encoder.encoder_id,
             bits=encoder.bits,
             seeds=[SeedCode(code=one.code.hex(), encoder=encoder.encoder_id, weight=one.weight) for one in seeds],
-            hits=[Hit.near(neighbour, distance) for neighbour in found.neighbours],
+            hits=[Hit.near(hit.neighbour, distance, hit.others) for hit in page.hits],
             strategy=found.strategy,
             exact=found.exact,
             exact_up_to=found.exact_up_to,
@@ -165,7 +168,7 @@ class Searcher:
             as_of=shown_time(found.as_of),
             complete=found.complete,
             reason=found.reason,
-            cursor=cursor,
+            cursor=page.cursor,
             took_ms=watch.milliseconds(),
         )
         self._observe(reply)
@@ -216,30 +219,41 @@ class Searcher:
                 return held
         return None
 
-    async def _nearest(self, distance: HammingSum, request: SearchRequest) -> tuple[Found, str | None]:
-        """The hits, and the cursor of those behind them."""
+    async def _nearest(self, distance: HammingSum, request: SearchRequest) -> Page:
+        """A page of hits behind the request's cursor."""
         after = _cursor_of(request)
         k = request.k or DEFAULT_K
-        count = (0 if after is None else after.shown) + k
-        if request.group_by_item:
-            count = count * _PICTURES_PER_ITEM
+        shown = 0 if after is None else after.shown
+        count = shown + k
+        if request.group_by_item or request.fold_radius is not None:
+            count *= _PICTURES_PER_HIT
         while True:
             found = await self._ask(distance, count, request)
-            chosen = [one for one in found.neighbours if one.document.image_id not in self.held_back]
-            if request.group_by_item:
-                chosen = _best_of_each_item(chosen)
-            page = [one for one in chosen if after is None or _place(one) > (after.distance, after.image_id)][:k]
-            if len(page) == k or found.exhausted or not found.complete:
+            chosen = await self._chosen(found.neighbours, request)
+            hits = [one for one in chosen if after is None or _place(one) > (after.distance, after.image_id)][:k]
+            if len(hits) == k or found.exhausted or not found.complete:
                 break
             if len(found.neighbours) < count:
                 reason = f"the store gives the nearest {len(found.neighbours)} pictures only"
                 found = replace(found, complete=False, reason=reason)
                 break
-            count *= _PICTURES_PER_ITEM
-        is_last = len(page) < k or (found.exhausted and page[-1] is chosen[-1])
-        shown = (0 if after is None else after.shown) + len(page)
-        cursor = None if is_last else encode_cursor(HitCursor(*_place(page[-1]), shown))
-        return replace(found, neighbours=page), cursor
+            count *= _PICTURES_PER_HIT
+        is_last = len(hits) < k or (found.exhausted and hits[-1] is chosen[-1])
+        cursor = None if is_last else encode_cursor(HitCursor(*_place(hits[-1]), shown + len(hits)))
+        return Page(found, hits, cursor)
+
+    async def _chosen(self, neighbours: Sequence[Neighbour], request: SearchRequest) -> list[Folded]:
+        """The neighbours that may be hits, near-duplicates folded."""
+        chosen = [one for one in neighbours if one.document.image_id not in self.held_back]
+        if request.group_by_item:
+            chosen = _best_of_each_item(chosen)
+        if request.fold_radius is None:
+            return [Folded(one) for one in chosen]
+        encoder_id = self._backend.encoder_or_raise().encoder_id
+        ids = [one.document.image_id for one in chosen]
+        documents = await self._backend.ask(lambda store: store.documents(ids))
+        codes = {image_id: one.codes[encoder_id] for image_id, one in documents.items() if encoder_id in one.codes}
+        return fold(chosen, codes, request.fold_radius)
 
     async def _ask(self, distance: HammingSum, count: int, request: SearchRequest) -> Found:
         return await self.strategies.nearest(request.strategy, self.query(distance, count, request))
@@ -283,8 +297,8 @@ def _cursor_of(request: SearchRequest) -> HitCursor | None:
         raise QueryInvalidError("the cursor is not one of a reply") from error
 
 
-def _place(neighbour: Neighbour) -> tuple[int, str]:
-    return neighbour.distance, neighbour.document.image_id
+def _place(hit: Folded) -> tuple[int, str]:
+    return hit.neighbour.distance, hit.neighbour.document.image_id
 
 
 def _best_of_each_item(neighbours: Sequence[Neighbour]) -> list[Neighbour]:

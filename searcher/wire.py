@@ -7,6 +7,7 @@ repeat what was sent.
 import base64
 import binascii
 import json
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
@@ -135,6 +136,10 @@ class SearchRequest(Filters):
     radius: Annotated[int, Field(ge=0, le=BITS_MAX * SEEDS_MAX * WEIGHT_MAX)] | None = None
     strategy: StrategyName = StrategyName.AUTO
     group_by_item: Annotated[bool, Field(description="Only the best picture of each item.")] = False
+    fold_radius: Annotated[
+        int | None,
+        Field(ge=0, le=BITS_MAX, description="Near-duplicates, so many bits apart at most, are folded into the best."),
+    ] = None
     cursor: Annotated[str, Field(max_length=2048, description="From the reply before.")] | None = None
 
     @model_validator(mode="after")
@@ -175,13 +180,18 @@ class Hit(ListedImage):
 
     distance: int
     similarity: float
+    folded: Annotated[list[str], Field(description="Farther hits that are near-duplicates of this one.")] = []
 
     @classmethod
-    def near(cls, neighbour: Neighbour, distance: HammingSum) -> "Hit":
+    def near(cls, neighbour: Neighbour, distance: HammingSum, folded: Sequence[str] = ()) -> "Hit":
         """What is shown of a neighbour by this distance."""
         least, most = distance.bounds
-        similarity = (most - neighbour.distance) / (most - least)
-        return cls.model_construct(**_shown(neighbour.document), distance=neighbour.distance, similarity=similarity)
+        return cls.model_construct(
+            **_shown(neighbour.document),
+            distance=neighbour.distance,
+            similarity=(most - neighbour.distance) / (most - least),
+            folded=list(folded),
+        )
 
 
 class SeedCode(_Wire):

@@ -264,7 +264,7 @@ class Settings(BaseSettings):
         "queries with filters on these alone are answered from memory too.",
     )
     resident_poll_seconds: float = Field(
-        0.25, gt=0, le=60, description="Seconds between two looks for what changed in the store."
+        0.5, gt=0, le=60, description="Seconds between two looks for what changed in the store."
     )
 
     hold_back_file: Path | None = Field(

@@ -166,6 +166,19 @@ def test_a_radius_alone_streams_all_within_it(made: FakeSearcher, client: TestCl
     assert missing.status_code == 404
 
 
+@pytest.mark.parametrize("strategy", ["resident", "flat"])
+async def test_near_duplicates_are_folded_into_the_best_of_them(made: FakeSearcher, strategy: str) -> None:
+    groups = {4: "a", 12: "b", 20: "c", 28: "d"}
+    made.put(*(image(f"{name}-{n}", code_near(SEED, d + n)) for d, name in groups.items() for n in range(3)))
+    query = {"strategy": strategy, "fold_radius": 2, "k": 2}
+    first = await ask(made, **query)
+    assert [(hit.image_id, hit.folded) for hit in first.hits] == [("a-0", ["a-1", "a-2"]), ("b-0", ["b-1", "b-2"])]
+    second = await ask(made, **query, cursor=first.cursor)
+    assert [(hit.image_id, hit.folded) for hit in second.hits] == [("c-0", ["c-1", "c-2"]), ("d-0", ["d-1", "d-2"])]
+    # A hit stands for those near itself, not for those near these.
+    assert ids(await ask(made, **query | {"fold_radius": 1})) == ["a-0", "a-2"]
+
+
 # Batches --------------------------------------------------------------------------------------------------------------
 
 
