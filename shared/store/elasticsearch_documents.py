@@ -5,7 +5,7 @@ import json
 import struct
 from binascii import a2b_base64
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from shared.document import Document, Kind, attribute_terms, attribute_words
 from shared.hash_code import subcode_keys
@@ -180,20 +180,14 @@ def to_source(document: Document, graphs: Collection[str]) -> bytes:
     return json.dumps(source, ensure_ascii=False, allow_nan=False).encode()
 
 
-class Stamp(NamedTuple):
-    """What a follower needs of every document, in one value: each more would take as long again to read."""
+def read_stamp(encoded: str) -> tuple[bool, int, int, str]:
+    """From the text of its field, whether this is a MOVED marker, the version, event time in ms, and the image id.
 
-    moved: bool
-    version: int
-    event_time_ms: int
-    image_id: str
-
-
-def read_stamp(encoded: str) -> Stamp:
-    """The stamp of a document from the text of its field."""
+    It is what a follower needs of every document in one value; each more would take as long again to read.
+    """
     raw = a2b_base64(encoded)
     moved, version, event_time_ms = _STAMP.unpack_from(raw)
-    return Stamp(moved, version, event_time_ms, raw[_STAMP.size :].decode())
+    return moved, version, event_time_ms, raw[_STAMP.size :].decode()
 
 
 def _stamp(document: Document) -> bytes:

@@ -119,7 +119,7 @@ class ElasticsearchStore:
     ) -> Neighbours:
         questions = NearestQuestions(self._connection, encoder_id, code, restriction)
         found = exact_cut.nearest(questions, count, None if radius is None else min(radius, len(code) * 8))
-        return replace(found, compared=questions.compared or 0)
+        return replace(found, compared=questions.compared())
 
     def approximately_nearest(
         self, encoder_id: str, code: bytes, count: int, radius: int | None, restriction: Restriction
