@@ -1,131 +1,136 @@
-"""The general exact scan: any distance, any restriction, block after block. Gives rows, not hits.
+"""The exact scan: any measure, any restriction, block after block on all cores. Gives rows, not hits.
 
-A block's rows are gathered first where few of them are visible; where many are, all distances are computed. The rows
-of a slice that can still be among the `count` nearest are kept, and the bound falls as nearer ones are found.
+What may be among the nearest is what is no further than a bound, and the bound is the `count`-th nearest visible row
+met so far, in whichever slice: it falls quickly, and few rows are looked at beyond their distance. Blocks begin small,
+so that it is low before most distances are computed. A block's codes are gathered first where few rows are visible.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from searcher.resident import scan
-from searcher.resident.hamming_sum import HammingSum
+from searcher.resident.measure import Distances, Measure
+from searcher.resident.nearest_kept import NearestKept
 from searcher.resident.row_table import Rows
 from searcher.resident.visibility import Visibility
 
-# A block's codes stay in a core's cache, and are many enough that Python's part in a block is small.
-_BLOCK_BYTES = 1 << 21
+# Distances computed at once: they stay in a core's cache, and Python's part in a block is small.
+_DISTANCES = 1 << 17
+_ROWS_FIRST = 1 << 12
 # Shorter slices do not repay a thread.
 _SLICE_BYTES_MIN = 1 << 18
 # Up to this part of visible rows a block's codes are gathered.
 _GATHERED_MAX = 1 / 4
-_KEPT_MIN = 1 << 16
+
+_Part = TypeVar("_Part")
 
 
 @dataclass(frozen=True, slots=True)
 class Near:
-    """Rows with their distances, in no order, and how many codes were compared."""
+    """All rows that can be among the nearest of one query, in no order, and how many codes were compared with it."""
 
     rows: Rows
     distances: NDArray[np.int64]
     compared: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Codes to compare: of `rows`, which are visible, or where these are None of all rows from `start` on."""
+
+    codes: NDArray[np.uint8]
+    start: int
+    rows: Rows | None
+    compared: int
+
+    def row_of(self, places: Rows) -> Rows:
+        return places + self.start if self.rows is None else self.rows[places]
+
+
 class BlockScan:
-    """Scans of `codes` (count, bits / 8) on the threads of `executor`."""
+    """Scans of `codes` (rows, padded bytes) on the `threads` threads of `executor`."""
 
     def __init__(self, codes: NDArray[np.uint8], executor: Executor, threads: int) -> None:
         self._codes = codes
         self._executor = executor
-        self._slices = slices_of(codes, threads)
-        self._block = max(1, _BLOCK_BYTES // codes.shape[1])
+        self._slices = _slices_of(codes, threads)
 
-    def nearest(self, distance: HammingSum, visibility: Visibility, count: int, bound: int | None) -> Near:
-        """All visible rows that can be among the `count` nearest, none further than `bound`."""
-        futures = [
-            self._executor.submit(self._nearest_of_slice, one, distance, visibility, count, bound)
-            for one in self._slices
+    def nearest(
+        self, measures: Sequence[Measure], visibility: Visibility, count: int, radius: int | None
+    ) -> list[Near]:
+        """For each query of the measures the visible rows that can be its `count` nearest, none beyond `radius`."""
+        bounds = [
+            np.full(one.queries, one.most if radius is None else min(radius, one.most), np.int64) for one in measures
         ]
-        return _joined([future.result() for future in futures])
+        futures = [
+            self._executor.submit(self._nearest_of_slice, slice_, measures, bounds, visibility, count)
+            for slice_ in self._slices
+        ]
+        slices = [future.result() for future in futures]
+        compared = sum(of_slice for _, of_slice in slices)
+        return [
+            Near(*found, compared)
+            for place in range(len(measures))
+            for found in NearestKept.joined([kept[place] for kept, _ in slices], bounds[place])
+        ]
 
-    def blocks(self, distance: HammingSum, visibility: Visibility) -> Iterator[tuple[Rows, NDArray[np.int64]]]:
-        """The visible rows of one block after another, with their distances."""
-        starts = [one for slice_ in self._slices for one in self._blocks_of(slice_)]
-        yield from self._executor.map(lambda one: self._measure(one[0], one[1], distance, visibility), starts)
+    def reduced(
+        self, measure: Measure, visibility: Visibility, reduce: Callable[[Rows, Distances], _Part]
+    ) -> Iterator[_Part]:
+        """What `reduce` makes of the visible rows and their distances to the one query, block after block."""
+
+        def part(edges: tuple[int, int]) -> _Part:
+            block = self._block(*edges, visibility)
+            rows, distances = block.row_of(np.arange(len(block.codes))), measure.of(block.codes)[0]
+            mask = visibility.mask(slice(*edges)) if block.rows is None else None
+            return reduce(rows, distances) if mask is None else reduce(rows[mask], distances[mask])
+
+        blocks = [edges for slice_ in self._slices for edges in _blocks(slice_, _DISTANCES, _DISTANCES)]
+        return self._executor.map(part, blocks)
 
     def _nearest_of_slice(
-        self, slice_: tuple[int, int], distance: HammingSum, visibility: Visibility, count: int, bound: int | None
-    ) -> Near:
-        kept: list[tuple[Rows, NDArray[np.int64]]] = []
-        held = compared = 0
-        for start, stop in self._blocks_of(slice_):
-            rows, distances = self._measure(start, stop, distance, visibility)
-            compared += len(rows)
-            if bound is not None:
-                near = distances <= bound
-                rows, distances = rows[near], distances[near]
-            kept.append((rows, distances))
-            held += len(rows)
-            if held > max(_KEPT_MIN, 2 * count):
-                rows, distances, bound = _nearest_of(kept, count)
-                kept, held = [(rows, distances)], len(rows)
-        return Near(*_concatenated(kept), compared)
+        self,
+        slice_: tuple[int, int],
+        measures: Sequence[Measure],
+        bounds: Sequence[NDArray[np.int64]],
+        visibility: Visibility,
+        count: int,
+    ) -> tuple[list[NearestKept], int]:
+        kept = [NearestKept(measure, bound, count) for measure, bound in zip(measures, bounds, strict=True)]
+        compared = 0
+        for start, stop in _blocks(slice_, _ROWS_FIRST, _DISTANCES // max(one.queries for one in measures)):
+            block = self._block(start, stop, visibility)
+            compared += block.compared
+            for one in kept:
+                one.add(block.codes, block.row_of, visibility.mask if block.rows is None else None)
+        return kept, compared
 
-    def _blocks_of(self, slice_: tuple[int, int]) -> Iterator[tuple[int, int]]:
-        for start in range(*slice_, self._block):
-            yield start, min(start + self._block, slice_[1])
-
-    def _measure(
-        self, start: int, stop: int, distance: HammingSum, visibility: Visibility
-    ) -> tuple[Rows, NDArray[np.int64]]:
-        codes = self._codes[start:stop]
-        mask = visibility.mask(start, stop)
-        if mask is None:
-            return np.arange(start, stop), distances_of(distance, codes)
-        passing = np.flatnonzero(mask)
-        if len(passing) <= _GATHERED_MAX * len(codes):
-            return passing + start, distances_of(distance, codes[passing])
-        return passing + start, distances_of(distance, codes)[passing]
+    def _block(self, start: int, stop: int, visibility: Visibility) -> _Block:
+        # Where only the window is asked for, nearly all rows are visible: those that are near are looked at later.
+        mask = visibility.mask(slice(start, stop)) if visibility.narrow else None
+        passing = stop - start if mask is None else int(np.count_nonzero(mask))
+        if mask is None or passing > _GATHERED_MAX * len(mask):
+            return _Block(self._codes[start:stop], start, None, passing)
+        rows = np.flatnonzero(mask) + start
+        return _Block(self._codes[rows], start, rows, passing)
 
 
-def slices_of(codes: NDArray[np.uint8], threads: int) -> list[tuple[int, int]]:
+def _slices_of(codes: NDArray[np.uint8], threads: int) -> list[tuple[int, int]]:
     """Cut the rows into one slice a thread, fewer where they would be short."""
     count = max(1, min(threads, codes.nbytes // _SLICE_BYTES_MIN))
     edges = [len(codes) * place // count for place in range(count + 1)]
     return [(start, stop) for start, stop in pairwise(edges) if start < stop]
 
 
-def distances_of(distance: HammingSum, codes: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """What `HammingSum.of` defines, by FAISS's kernels."""
-    total = np.zeros(len(codes), np.int64)
-    for weight, code, mask in distance.terms:
-        seed = np.frombuffer(code, np.uint8)
-        if mask is None:
-            total += weight * scan.distances_to(seed, codes).astype(np.int64)
-        else:
-            ones = np.frombuffer(mask, np.uint8)
-            total += weight * scan.distances_to(seed & ones, codes & ones).astype(np.int64)
-    return total
-
-
-def _nearest_of(kept: list[tuple[Rows, NDArray[np.int64]]], count: int) -> tuple[Rows, NDArray[np.int64], int]:
-    rows, distances = _concatenated(kept)
-    bound = int(np.partition(distances, count - 1)[count - 1])
-    near = distances <= bound
-    return rows[near], distances[near], bound
-
-
-def _joined(parts: list[Near]) -> Near:
-    return Near(*_concatenated([(part.rows, part.distances) for part in parts]), sum(part.compared for part in parts))
-
-
-def _concatenated(parts: list[tuple[Rows, NDArray[np.int64]]]) -> tuple[Rows, NDArray[np.int64]]:
-    nothing = np.empty(0, np.int64)
-    return (
-        np.concatenate([nothing, *(rows for rows, _ in parts)]),
-        np.concatenate([nothing, *(distances for _, distances in parts)]),
-    )
+def _blocks(slice_: tuple[int, int], first: int, largest: int) -> Iterator[tuple[int, int]]:
+    start, end = slice_
+    size = min(first, largest)
+    while start < end:
+        stop = min(start + size, end)
+        yield start, stop
+        start, size = stop, min(2 * size, largest)

@@ -78,13 +78,15 @@ class ImageIds:
             self._compact(left)
         return moved, holes
 
-    def text(self, row: int) -> str:
-        """The id of a row."""
-        return self._bytes(row).decode("utf-8", "surrogatepass")
-
     def texts(self, rows: Rows) -> list[str]:
         """The ids of rows."""
-        return [self.text(row) for row in rows.tolist()]
+        arena = self._arena.array.data
+        starts = self._offsets.array[rows].astype(np.int64) * _UNIT
+        ends = (starts + _PREFIX + self._lengths(starts)).tolist()
+        return [
+            str(arena[start + _PREFIX : end], "utf-8", "surrogatepass")
+            for start, end in zip(starts.tolist(), ends, strict=True)
+        ]
 
     def copy(self, count: int) -> Callable[[int], str]:
         """From a row to its id as it is now; takes a copy of the ids of `count` rows."""
@@ -113,9 +115,13 @@ class ImageIds:
         return _read(self._arena.array.data, int(self._offsets.array[row]) * _UNIT)
 
     def _sizes(self, rows: Rows) -> Rows:
-        lengths = self._arena.array.view("<u2")[self._offsets.array[rows].astype(np.int64) * (_UNIT // _PREFIX)]
-        sizes: Rows = -(-(lengths.astype(np.int64) + _PREFIX) // _UNIT) * _UNIT
+        lengths = self._lengths(self._offsets.array[rows].astype(np.int64) * _UNIT)
+        sizes: Rows = -(-(lengths + _PREFIX) // _UNIT) * _UNIT
         return sizes
+
+    def _lengths(self, starts: Rows) -> Rows:
+        lengths: Rows = self._arena.array.view("<u2")[starts // _PREFIX].astype(np.int64)
+        return lengths
 
     def _compact(self, count: int) -> None:
         """Copy the ids of `count` rows to a new arena, in the order of rows."""

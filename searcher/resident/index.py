@@ -6,7 +6,7 @@ a table of ten million images doubles, up to a second). Who waits goes before wh
 """
 
 import os
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from searcher.resident import scan
-from searcher.resident.block_scan import BlockScan
+from searcher.resident.block_scan import BlockScan, Near
 from searcher.resident.fair_lock import FairLock
 from searcher.resident.hamming_sum import HammingSum
+from searcher.resident.measure import Distances, Measure, PlainMeasure, measure_of
 from searcher.resident.pairs import PairJob, Progress, pairs_within
-from searcher.resident.plain_scan import PlainScan
 from searcher.resident.row_table import Rows
 from searcher.resident.rows import ImageRows, IndexFullError
 from searcher.resident.visibility import Visibility
@@ -29,6 +29,8 @@ __all__ = ["IndexFullError", "ResidentHits", "ResidentImage", "ResidentIndex"]
 
 # Changes taken in before a waiting query gets its turn.
 _CHUNK = 2048
+# Queries of a batch that are compared with a block at once.
+_QUERIES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,9 @@ class ResidentIndex:
             row = int(rows.ids.find([image_id])[0])
             if row < 0:
                 return None
-            return ResidentImage(rows.codes[row].tobytes(), int(rows.versions[row]), int(rows.event_times[row]))
+            return ResidentImage(
+                rows.codes[row, : self._bits // 8].tobytes(), int(rows.versions[row]), int(rows.event_times[row])
+            )
 
     # Searching ----------------------------------------------------------------------------------------------------
 
@@ -139,37 +143,38 @@ class ResidentIndex:
     def nearest(self, distance: HammingSum, count: int, radius: int | None, restriction: Restriction) -> ResidentHits:
         """The `count` (from 1) nearest visible images, none further than `radius`; exact."""
         with self._lock:
-            visibility = self._visibility(restriction)
-            if distance.is_plain:
-                query = np.frombuffer(distance.terms[0].code, np.uint8).reshape(1, -1)
-                return self._nearest_of_each(query, count, radius, visibility)[0]
-            return self._scanned(distance, count, radius, visibility)
+            return self._nearest([measure_of(distance, self._bits)], count, radius, restriction)[0]
 
     def nearest_of_many(
         self, codes: NDArray[np.uint8], count: int, radius: int | None, restriction: Restriction
     ) -> list[ResidentHits]:
         """`nearest` for each row of `codes` (queries, bits / 8) by plain distance, in shared passes over the index."""
+        groups = [PlainMeasure(codes[start : start + _QUERIES]) for start in range(0, len(codes), _QUERIES)]
         with self._lock:
-            return self._nearest_of_each(np.ascontiguousarray(codes), count, radius, self._visibility(restriction))
+            return self._nearest(groups, count, radius, restriction) if groups else []
 
     def histogram(self, distance: HammingSum, restriction: Restriction) -> NDArray[np.int64]:
         """How many visible images are at each distance from 0 to bits; shape (bits + 1,). Plain distances only."""
         if not distance.is_plain:
             raise QueryInvalidError("a histogram is of the distance to one code")
-        counts = np.zeros(self._bits + 1, np.int64)
+
+        def counts(_: Rows, distances: Distances) -> NDArray[np.int64]:
+            return np.bincount(distances, minlength=self._bits + 1)
+
         with self._lock:
-            for _, distances in self._blocks(distance, restriction):
-                counts += np.bincount(distances, minlength=self._bits + 1)
-        return counts
+            measure, visibility = measure_of(distance, self._bits), self._visibility(restriction)
+            return sum(self._scan().reduced(measure, visibility, counts), np.zeros(self._bits + 1, np.int64))
 
     def count_closer(self, distance: HammingSum, at: int, image_id: str, restriction: Restriction) -> int:
         """How many visible images come before (`at`, `image_id`) in the order of hits: the rank of that image."""
-        closer = 0
+
+        def closer(rows: Rows, distances: Distances) -> int:
+            ties = self._rows.ids.texts(rows[distances == at])
+            return int(np.count_nonzero(distances < at)) + sum(other < image_id for other in ties)
+
         with self._lock:
-            for rows, distances in self._blocks(distance, restriction):
-                closer += int(np.count_nonzero(distances < at))
-                closer += sum(other < image_id for other in self._rows.ids.texts(rows[distances == at]))
-        return closer
+            measure, visibility = measure_of(distance, self._bits), self._visibility(restriction)
+            return sum(self._scan().reduced(measure, visibility, closer))
 
     def pairs(
         self, radius: int, visible_after_ms: int, progress: Progress | None = None
@@ -189,34 +194,21 @@ class ResidentIndex:
             raise QueryInvalidError("the index in memory does not keep what this filter asks for")
         return Visibility(self._rows, restriction)
 
-    def _block_scan(self) -> BlockScan:
+    def _scan(self) -> BlockScan:
         return BlockScan(self._rows.codes, self._executor, self._threads)
 
-    def _blocks(self, distance: HammingSum, restriction: Restriction) -> Iterator[tuple[Rows, NDArray[np.int64]]]:
-        yield from self._block_scan().blocks(distance, self._visibility(restriction))
-
-    def _scanned(self, distance: HammingSum, count: int, bound: int | None, visibility: Visibility) -> ResidentHits:
-        near = self._block_scan().nearest(distance, visibility, count, bound)
-        return self._hits(near.rows, near.distances, count, near.compared)
-
-    def _nearest_of_each(
-        self, queries: NDArray[np.uint8], count: int, radius: int | None, visibility: Visibility
+    def _nearest(
+        self, measures: Sequence[Measure], count: int, radius: int | None, restriction: Restriction
     ) -> list[ResidentHits]:
-        hits = []
-        found = PlainScan(self._rows.codes, self._executor, self._threads).nearest(queries, count, radius, visibility)
-        for query, near in zip(queries, found, strict=True):
-            if near.complete:
-                hits.append(self._hits(near.rows, near.distances, count, near.compared))
-            else:
-                hits.append(self._scanned(HammingSum.plain(query.tobytes()), count, near.bound, visibility))
-        return hits
+        found = self._scan().nearest(measures, self._visibility(restriction), count, radius)
+        return [self._hits(near, count) for near in found]
 
-    def _hits(self, rows: Rows, distances: NDArray[np.int64], count: int, compared: int) -> ResidentHits:
+    def _hits(self, near: Near, count: int) -> ResidentHits:
         """The first `count` of these rows, in order."""
+        rows, distances = near.rows, near.distances
         if len(rows) > count:
-            last = np.partition(distances, count - 1)[count - 1]
-            near = distances <= last
-            rows, distances = rows[near], distances[near]
+            within = distances <= np.partition(distances, count - 1)[count - 1]
+            rows, distances = rows[within], distances[within]
         image_ids = self._rows.ids.texts(rows)
         order = sorted(range(len(rows)), key=list(zip(distances.tolist(), image_ids, strict=True)).__getitem__)[:count]
         rows = rows[order]
@@ -225,7 +217,7 @@ class ResidentIndex:
             [image_ids[place] for place in order],
             self._rows.versions[rows],
             self._rows.event_times[rows],
-            compared,
+            near.compared,
         )
 
 

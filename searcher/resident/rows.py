@@ -24,7 +24,8 @@ class ImageRows:
 
     def __init__(self, bits: int, bytes_max: int, fields: Sequence[str], hash_of: Callable[[str], int]) -> None:
         self._bytes_max = bytes_max
-        width = bits // 8
+        self._code_bytes = bits // 8
+        width = -(-self._code_bytes // 8) * 8
         self._bytes_per_row = width + 8 + 8 + ImageIds.bytes_per_row + 4 * len(set(fields))
         capacity = bytes_max // self._bytes_per_row
         self.count = 0
@@ -38,7 +39,7 @@ class ImageRows:
 
     @property
     def codes(self) -> NDArray[np.uint8]:
-        """Shape (count, bits / 8); a view that the next change may alter."""
+        """Shape (count, bits / 8 up to whole 8 bytes, zeros behind); a view that the next change may alter."""
         return self._codes.array[: self.count]
 
     @property
@@ -101,7 +102,7 @@ class ImageRows:
         if not changes:
             return
         codes = b"".join([change.code or b"" for change in changes])
-        self._codes.array[rows] = np.frombuffer(codes, np.uint8).reshape(len(rows), -1)
+        self._codes.array[rows, : self._code_bytes] = np.frombuffer(codes, np.uint8).reshape(len(rows), -1)
         self._versions.array[rows] = [change.version for change in changes]
         times = np.fromiter((change.event_time_ms for change in changes), np.int64, len(changes))
         self._event_times.array[rows] = times

@@ -1,8 +1,11 @@
 """Hamming kernels of FAISS over plain arrays; the one module that imports it.
 
-Codes are uint8 arrays of shape (count, bits / 8), C-contiguous. FAISS spreads queries over threads, never the codes of
-one query, so callers cut the codes into slices themselves and run them on `workers`: each of these threads uses itself
-alone, and FAISS lets go of Python's lock meanwhile.
+Codes are uint8 arrays of shape (count, bytes), C-contiguous; whole 8 bytes take the fast kernels. FAISS spreads queries
+over threads, never the codes of one query, so callers cut the codes into slices and run them on `workers`: each of
+these threads uses itself alone, and FAISS lets go of Python's lock meanwhile.
+
+All distances of a block, and then a comparison with a bound, take two thirds of the time of FAISS's k-nearest heap,
+and no tie is cut.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -17,24 +20,14 @@ def workers(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, "resident", initializer=faiss.omp_set_num_threads, initargs=(1,))
 
 
-def nearest(
-    queries: NDArray[np.uint8], codes: NDArray[np.uint8], count: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The `count` (at most as many as codes) nearest rows of each query: distances and rows, shape (queries, count).
-
-    Nearest first. Ties at the last place are cut arbitrarily.
-    """
-    distances, rows = faiss.knn_hamming(queries, codes, count)
-    return distances.astype(np.int64), rows
-
-
-def distances_to(query: NDArray[np.uint8], codes: NDArray[np.uint8]) -> NDArray[np.int32]:
-    """The distance of `query` (bits / 8,) to each row of `codes`; shape (count,)."""
-    found = np.empty(len(codes), np.int32)
-    if len(codes):
-        pointers = faiss.swig_ptr(query), faiss.swig_ptr(codes)
+def distances(queries: NDArray[np.uint8], codes: NDArray[np.uint8]) -> NDArray[np.int32]:
+    """The distance of each query to each row of `codes`; shape (queries, rows)."""
+    found = np.empty((len(queries), len(codes)), np.int32)
+    if found.size:
+        arrays = faiss.swig_ptr(queries), faiss.swig_ptr(codes)
+        sizes = len(queries), len(codes), codes.shape[1]
         # FAISS's type stubs leave out this function, and the next.
-        faiss.hammings(*pointers, 1, *codes.shape, faiss.swig_ptr(found))  # type: ignore[attr-defined]
+        faiss.hammings(*arrays, *sizes, faiss.swig_ptr(found))  # type: ignore[attr-defined]
     return found
 
 
@@ -43,9 +36,9 @@ def within(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """All pairs of a query and a row at most `radius` bits apart: queries, rows, distances; each (pairs,)."""
     found = faiss.RangeSearchResult(len(queries))
-    pointers = faiss.swig_ptr(queries), faiss.swig_ptr(codes)
+    arrays = faiss.swig_ptr(queries), faiss.swig_ptr(codes)
     sizes = len(queries), len(codes), radius + 1, codes.shape[1]
-    faiss.hamming_range_search(*pointers, *sizes, found)  # type: ignore[attr-defined]
+    faiss.hamming_range_search(*arrays, *sizes, found)  # type: ignore[attr-defined]
     ends = faiss.rev_swig_ptr(found.lims, len(queries) + 1).astype(np.int64)
     total = int(ends[-1])
     if not total:
@@ -53,5 +46,5 @@ def within(
         return nothing, nothing, nothing
     # The result frees its arrays when it goes: copies are kept.
     rows = faiss.rev_swig_ptr(found.labels, total).copy()
-    distances = faiss.rev_swig_ptr(found.distances, total).astype(np.int64)
-    return np.repeat(np.arange(len(queries)), np.diff(ends)), rows, distances
+    near = faiss.rev_swig_ptr(found.distances, total).astype(np.int64)
+    return np.repeat(np.arange(len(queries)), np.diff(ends)), rows, near

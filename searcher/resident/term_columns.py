@@ -53,7 +53,7 @@ class TermColumns:
             field.column.release(count)
 
     def any_of(self, terms: Sequence[str]) -> "TermFilter":
-        """A filter for the rows with at least one of these terms, all of them of the fields; valid until `write`."""
+        """A filter for rows with one of these terms (one or more, all of the fields) at least; valid until `write`."""
         passing = []
         for name in dict.fromkeys(map(_name_of, terms)):
             field = self._fields[name]
@@ -69,11 +69,9 @@ class TermFilter:
     def __init__(self, passing: Sequence[tuple[NDArray[np.int32], NDArray[np.bool_]]]) -> None:
         self._passing = passing
 
-    def mask(self, start: int, stop: int) -> NDArray[np.bool_]:
-        """One boolean for each row from `start` to `stop`."""
-        passes = np.zeros(stop - start, np.bool_)
-        for column, by_number in self._passing:
-            passes |= by_number[column[start:stop]]
+    def mask(self, which: slice | Rows) -> NDArray[np.bool_]:
+        """One boolean for each of these rows."""
+        passes: NDArray[np.bool_] = np.logical_or.reduce([by[column[which]] for column, by in self._passing])
         return passes
 
 
