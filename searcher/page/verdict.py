@@ -19,7 +19,6 @@ _HEADLINES = {
     Verdict.FILTERED: "Left out by filters",
     Verdict.BEYOND_RADIUS: "Beyond the radius",
     Verdict.CUT_BY_K: "Cut off",
-    Verdict.SHOWN: "Among the hits",
 }
 
 
@@ -48,22 +47,25 @@ def verdict_of(explained: ExplainReply, query: PageQuery, hits: Sequence[Hit], k
     `k` is how many were asked for, `k_max` how many may be.
     """
     if any(hit.image_id == explained.image_id for hit in hits):
-        shown = Verdict.SHOWN
-        return VerdictView(
-            _HEADLINES[shown], "it is on this page", _facts(explained), [Way("Go to it", f"#{EXPLAINED}")], found=True
-        )
-    hidden = explained.verdict == Verdict.SHOWN and query.group
-    return VerdictView(
-        "Behind another picture of its item" if hidden else _headline(explained),
-        "only the best picture of each item is shown" if hidden else explained.detail,
-        [*_facts(explained), *_limits(explained, k_max)],
-        _ways(explained, query, k, k_max),
-    )
+        way = Way("Go to it", f"#{EXPLAINED}")
+        return VerdictView("Among the hits", "it is on this page", _facts(explained), [way], found=True)
+    headline, detail = _standing(explained, query)
+    facts = [*_facts(explained), *_limits(explained, k_max)]
+    return VerdictView(headline, detail, facts, _ways(explained, query, k, k_max))
 
 
-def _headline(explained: ExplainReply) -> str:
-    known = explained.verdict in list(Verdict)
-    return _HEADLINES[Verdict(explained.verdict)] if known else explained.verdict.replace("_", " ").capitalize()
+def _standing(explained: ExplainReply, query: PageQuery) -> tuple[str, str]:
+    """Headline and detail on an image that is not on this page."""
+    if explained.verdict not in list(Verdict):
+        return explained.verdict.replace("_", " ").capitalize(), explained.detail
+    verdict = Verdict(explained.verdict)
+    if verdict is not Verdict.SHOWN:
+        return _HEADLINES[verdict], explained.detail
+    if query.group:
+        return "Behind another picture of its item", "only the best picture of each item is shown"
+    if query.cursor:
+        return "On an earlier page", "it is nearer than the first hit here"
+    return "Near enough", "it is not on this page because it changed just now, or because it is held back"
 
 
 def _facts(explained: ExplainReply) -> list[str]:
