@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check simulate bench soak up down
+.PHONY: help install demo test check simulate bench bench-search soak up down
 
 help: ## List what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## Make .venv and install the project with every extra
 
@@ -17,7 +17,7 @@ $(INSTALLED): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one: make PYTHON=python3.12 …")'
 	@echo "Installing into $(VENV); the first time takes some minutes."
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --editable '.[onnx,test]'
+	@$(BIN)/pip install --quiet --editable '.[onnx,bench,test]'
 	@touch $@
 
 demo: install ## Index a drawn catalogue and serve the page; IMAGES=DIR: your pictures; DEMO_SECONDS=N: stop by itself
@@ -42,6 +42,10 @@ bench: install ## Measure speed, each against a peer or a limit of the machine i
 	$(BIN)/python deploy/bench/freshness.py
 	$(BIN)/python deploy/bench/freshness.py --embedded
 	$(BIN)/python deploy/bench/query.py
+
+# tests/ has what writes figures into a document.
+bench-search: install ## Measure the search strategies (a quarter of an hour); ROWS=process|http|strategies, FULL=1 (hours), WRITE=SEARCH.md
+	PYTHONPATH=. $(BIN)/python deploy/bench/search.py $(if $(ROWS),--rows $(ROWS)) $(if $(IMAGES),--images $(IMAGES)) $(if $(FULL),--full) $(if $(WRITE),--write $(WRITE))
 
 soak: install ## Break every part for MINUTES=30, then compare the index with a model; WRITE=FILE keeps the figures
 	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),30) $(if $(SEED),--seed $(SEED)) $(if $(WRITE),--write $(WRITE))

@@ -24,36 +24,70 @@ from search_strategies import table as table_of_cells
 
 from tests.figures import write_block
 
+_COUNTS = (1_000_000, 10_000_000)
 _GROUPS = ("process", "http", "strategies")
 _PLOTS = Path("deploy/bench/plots")
 
 
 def main() -> None:
-    """Run and report."""
+    """Run and report; each figure is written as soon as it is known."""
     arguments = _arguments()
-    rows: dict[str, list[Row]] = {}
-    cells: list[Cell] = []
+    found = Found(arguments.write)
     with _progress() as progress:
         source = CodeSource.open(arguments.pictures, progress)
+        found.origin = f"{rig.machine()}, {datetime.now(UTC):%Y-%m-%d}. k = {K}. Codes: {source.description}."
         if "process" in arguments.rows:
-            sizes = [arguments.images] if arguments.images else [1_000_000, 10_000_000]
-            rows["process"] = [
-                row for count in sizes for row in process_rows(source, count, arguments.queries, progress)
-            ]
+            for count in [arguments.images] if arguments.images else _COUNTS:
+                found.add_rows("process", process_rows(source, count, arguments.queries, progress))
         if "http" in arguments.rows:
-            sizes = [arguments.images] if arguments.images else [1_000_000, 10_000_000][: 1 + arguments.full]
-            rows["http"] = []
-            for count in sizes:
+            for count in [arguments.images] if arguments.images else _COUNTS[: 1 + arguments.full]:
                 with rig.bench({"embedder": "classic"}, servers=True) as bench:
-                    rows["http"] += http_rows(
+                    rows = http_rows(
                         bench, source, count, progress, queries=arguments.queries, changes=arguments.changes
                     )
+                found.add_rows("http", rows)
         if "strategies" in arguments.rows:
+            queries = max(5, arguments.queries // 10)
             with rig.bench({"embedder": "classic"}, servers=True) as bench:
-                cells = strategy_cells(bench, source, _sizes(arguments), max(5, arguments.queries // 10), progress)
-    _report(rows, cells, arguments)
-    if arguments.write is not None:
-        _write(arguments.write, source.description, rows, cells)
+                for cells in strategy_cells(bench, source, _sizes(arguments), queries, progress):
+                    found.add_cells(cells)
+    found.report(arguments.json)
+
+
+class Found:
+    """What was measured so far, kept in a document where there is one."""
+
+    def __init__(self, document: Path | None) -> None:
+        self.origin = ""
+        self._document = document
+        self._rows: dict[str, list[Row]] = {}
+        self._cells: list[Cell] = []
+
+    def add_rows(self, group: str, rows: Sequence[Row]) -> None:
+        """Keep rows of a table."""
+        self._rows.setdefault(group, []).extend(rows)
+        if self._document is not None:
+            write_block(self._document, group, f"{self.origin}\n\n{table_of_rows(self._rows[group])}")
+
+    def add_cells(self, cells: Sequence[Cell]) -> None:
+        """Keep cells of the strategies' table, and draw all that there are."""
+        self._cells.extend(cells)
+        if self._document is not None:
+            plots = [f"![p50 against the radius]({path.as_posix()})" for path in write_plots(self._cells, _PLOTS)]
+            content = "\n\n".join([self.origin, *plots, table_of_cells(self._cells)])
+            write_block(self._document, "strategies", content)
+
+    def report(self, as_json: bool) -> None:
+        """Print everything."""
+        rows = [row for group in self._rows.values() for row in group]
+        if as_json:
+            cells = [asdict(cell) for cell in self._cells]
+            rig.report({"k": K, "rows": [row.figures() for row in rows], "cells": cells}, as_json)
+            return
+        figures: dict[str, object] = {row.what: row.text() for row in rows}
+        for cell in self._cells:
+            figures[f"{cell.images:,} × {cell.bits} bits, radius {cell.percent} %, {cell.strategy}"] = cell.text()
+        rig.report({"k": K, **figures}, as_json)
 
 
 def _arguments() -> Namespace:
@@ -66,6 +100,11 @@ def _arguments() -> Namespace:
     parser.add_argument("--full", action="store_true", help="10 million images over HTTP, all lengths of codes")
     parser.add_argument("--write", type=Path, help="a Markdown file whose blocks get the figures; plots are drawn")
     arguments: Namespace = parser.parse_args()
+    if arguments.write is not None:
+        text = arguments.write.read_text() if arguments.write.is_file() else ""
+        # Now, and not after a quarter of an hour.
+        if missing := [group for group in arguments.rows if f"<!-- figures: {group} -->" not in text]:
+            parser.error(f"{arguments.write} has no block for {', '.join(missing)}")
     return arguments
 
 
@@ -75,32 +114,12 @@ def _sizes(arguments: Namespace) -> list[tuple[int, int]]:
         return [(arguments.images or 100_000, bits) for bits in (64, 256)]
     counts = [arguments.images] if arguments.images else [100_000, 1_000_000]
     sizes = [(count, bits) for count in counts for bits in (64, 256, 1024, 4096)]
-    return sizes if arguments.images else [*sizes, (10_000_000, 256)]
+    return sizes if arguments.images else [*sizes, (_COUNTS[-1], 256)]
 
 
 def _progress() -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     return Progress(*columns, console=Console(stderr=True))
-
-
-def _report(rows: dict[str, list[Row]], cells: Sequence[Cell], arguments: Namespace) -> None:
-    told = [row for group in rows.values() for row in group]
-    if arguments.json:
-        figures: dict[str, object] = {"rows": [row.figures() for row in told], "cells": [asdict(one) for one in cells]}
-    else:
-        figures = {row.what: row.text() for row in told}
-        for cell in cells:
-            figures[f"{cell.images:,} × {cell.bits} bits, radius {cell.percent} %, {cell.strategy}"] = cell.text()
-    rig.report({"k": K, **figures}, arguments.json)
-
-
-def _write(document: Path, description: str, rows: dict[str, list[Row]], cells: Sequence[Cell]) -> None:
-    origin = f"{rig.machine()}, {datetime.now(UTC):%Y-%m-%d}. k = {K}. Codes: {description}."
-    for group, of_group in rows.items():
-        write_block(document, group, f"{origin}\n\n{table_of_rows(of_group)}")
-    if cells:
-        plots = [f"![p50 against the radius]({path.as_posix()})" for path in write_plots(cells, _PLOTS)]
-        write_block(document, "strategies", "\n\n".join([origin, *plots, table_of_cells(cells)]))
 
 
 if __name__ == "__main__":

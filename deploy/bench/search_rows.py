@@ -26,11 +26,14 @@ class Timing(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line: `value` is reached where it is no more than `goal`; without a goal it is only told."""
+    """One line: the goal is reached where `value` is no more than `goal`; without a goal it is only told.
+
+    `measured` and `beside` are for people; `beside` is the peer, or what else happened meanwhile.
+    """
 
     what: str
     measured: str
-    peer: str
+    beside: str
     value: float
     goal: float | None
 
@@ -44,7 +47,7 @@ class Row:
     def text(self) -> str:
         """On one line."""
         goal = "" if self.goal is None else f" (goal {self.goal:g}: {self.verdict})"
-        return f"{self.measured}; {self.peer or 'no peer'}; {shown(self.value)}{goal}"
+        return "; ".join(part for part in (self.measured, self.beside, f"{shown(self.value)}{goal}") if part)
 
     def figures(self) -> dict[str, object]:
         """As JSON."""
@@ -58,10 +61,10 @@ def ratio_row(what: str, measured: Timing, peer_name: str, peer: Timing, goal: f
 
 def table(rows: Sequence[Row]) -> str:
     """The rows in Markdown."""
-    lines = ["| what | p50 / p99 | peer | ratio or value | goal | |", "| --- | --- | --- | --- | --- | --- |"]
+    lines = ["| what | p50 / p99 | beside | ratio or value | goal | |", "| --- | --- | --- | --- | --- | --- |"]
     for row in rows:
         goal = "" if row.goal is None else f"≤ {row.goal:g}"
-        lines.append(f"| {row.what} | {row.measured} | {row.peer} | {shown(row.value)} | {goal} | {row.verdict} |")
+        lines.append(f"| {row.what} | {row.measured} | {row.beside} | {shown(row.value)} | {goal} | {row.verdict} |")
     return "\n".join(lines)
 
 

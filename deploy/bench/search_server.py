@@ -166,7 +166,7 @@ def document(encoder_id: str, number: int, code: bytes, now: datetime, version: 
 
 def _answers(bench: rig.Bench, body: bytes) -> bool:
     if bench.processes[-1].poll() is not None:
-        raise SystemExit(f"the searcher ended: see {bench.folder}/searcher.log")
+        raise SystemExit(f"the searcher ended: {(bench.folder / 'searcher.log').read_text()[-2000:]}")
     try:
         status, _ = Client(bench.settings["http_port"]).ask("POST", "/v1/search", body)
     except OSError:

@@ -1,7 +1,7 @@
 """The strategies against each other over HTTP: time and codes compared, by number of images, bits and radius."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,17 +42,16 @@ class Cell:
 
 def strategy_cells(
     bench: rig.Bench, source: CodeSource, sizes: Sequence[tuple[int, int]], queries: int, progress: Progress
-) -> list[Cell]:
+) -> Iterator[list[Cell]]:
     """Cells for each (images, bits)."""
-    cells, stand = [], Stand(bench)
+    stand = Stand(bench)
     for count, bits in sizes:
         memory = count * (bits // 8 + 128) + (1 << 28)
         stand.use({"elasticsearch_hnsw": "true", "resident_bytes_max": str(memory)})
         stand.fill(source.encoder(bits), source.codes(bits, count), progress)
         with stand.searcher(resident=True) as searcher:
-            cells += _cells(searcher, count, bits, queries, progress)
+            yield _cells(searcher, count, bits, queries, progress)
     stand.store.close()
-    return cells
 
 
 def _cells(searcher: Searcher, count: int, bits: int, queries: int, progress: Progress) -> list[Cell]:
