@@ -19,9 +19,10 @@ from searcher.resident.nearest_kept import NearestKept
 from searcher.resident.row_table import Rows
 from searcher.resident.visibility import Visibility
 
-# Distances computed at once: they stay in a core's cache, and Python's part in a block is small.
-_DISTANCES = 1 << 17
-_ROWS_FIRST = 1 << 12
+# Blocks begin with so many rows and grow so fast.
+_ROWS_FIRST = 1 << 11
+_GROWTH = 8
+_ROWS_REDUCED = 1 << 17
 # Shorter slices do not repay a thread.
 _SLICE_BYTES_MIN = 1 << 18
 # Up to this part of visible rows a block's codes are gathered.
@@ -86,11 +87,11 @@ class BlockScan:
 
         def part(edges: tuple[int, int]) -> _Part:
             block = self._block(*edges, visibility)
-            rows, distances = block.row_of(np.arange(len(block.codes))), measure.of(block.codes)[0]
+            rows, distances = block.row_of(np.arange(len(block.codes))), measure.distances(block.codes)[0]
             mask = visibility.mask(slice(*edges)) if block.rows is None else None
             return reduce(rows, distances) if mask is None else reduce(rows[mask], distances[mask])
 
-        blocks = [edges for slice_ in self._slices for edges in _blocks(slice_, _DISTANCES, _DISTANCES)]
+        blocks = [edges for slice_ in self._slices for edges in _blocks(slice_, _ROWS_REDUCED, _ROWS_REDUCED)]
         return self._executor.map(part, blocks)
 
     def _nearest_of_slice(
@@ -103,7 +104,7 @@ class BlockScan:
     ) -> tuple[list[NearestKept], int]:
         kept = [NearestKept(measure, bound, count) for measure, bound in zip(measures, bounds, strict=True)]
         compared = 0
-        for start, stop in _blocks(slice_, _ROWS_FIRST, _DISTANCES // max(one.queries for one in measures)):
+        for start, stop in _blocks(slice_, _ROWS_FIRST, min(one.block_rows for one in measures)):
             block = self._block(start, stop, visibility)
             compared += block.compared
             for one in kept:
@@ -133,4 +134,4 @@ def _blocks(slice_: tuple[int, int], first: int, largest: int) -> Iterator[tuple
     while start < end:
         stop = min(start + size, end)
         yield start, stop
-        start, size = stop, min(2 * size, largest)
+        start, size = stop, min(_GROWTH * size, largest)

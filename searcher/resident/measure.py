@@ -15,8 +15,16 @@ from searcher.resident.hamming_sum import HammingSum
 Distances = NDArray[np.signedinteger]
 
 
+# Places of queries, places of codes, distances; each (found,).
+Found = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
+
+# Distances written at once: they stay in a core's cache, and Python's part in a block is small.
+_DISTANCES = 1 << 17
+_ROWS_WITHOUT_WRITING = 1 << 20
+
+
 class Measure(Protocol):
-    """Distances of `queries` queries, none above `most`."""
+    """Distances of `queries` queries, none above `most`; best asked for `block_rows` codes at once, or fewer."""
 
     @property
     def queries(self) -> int:
@@ -26,27 +34,45 @@ class Measure(Protocol):
     def most(self) -> int:
         """No distance is larger."""
 
-    def of(self, codes: NDArray[np.uint8]) -> Distances:
+    @property
+    def block_rows(self) -> int:
+        """The best number of codes for `within`."""
+
+    def distances(self, codes: NDArray[np.uint8]) -> Distances:
         """Distances to `codes` (rows, padded bytes); shape (queries, rows)."""
+
+    def within(self, codes: NDArray[np.uint8], bounds: NDArray[np.int64]) -> Found:
+        """What is no further from a query than its bound (queries,)."""
 
 
 class PlainMeasure:
-    """The Hamming distance to each of `codes` (queries, bits / 8)."""
+    """The Hamming distance to each of `codes` (queries, bits / 8).
+
+    Of one query FAISS gives what is within a bound without writing the other distances.
+    """
 
     def __init__(self, codes: NDArray[np.uint8]) -> None:
         self.queries = len(codes)
         self.most = codes.shape[1] * 8
+        self.block_rows = _ROWS_WITHOUT_WRITING if self.queries == 1 else _DISTANCES // self.queries
         self._codes = padded(codes)
 
-    def of(self, codes: NDArray[np.uint8]) -> Distances:
-        """As `Measure.of`, int32."""
+    def distances(self, codes: NDArray[np.uint8]) -> Distances:
+        """As `Measure` says, int32."""
         return scan.distances(self._codes, codes)
+
+    def within(self, codes: NDArray[np.uint8], bounds: NDArray[np.int64]) -> Found:
+        """As `Measure` says."""
+        if self.queries == 1:
+            return scan.within(self._codes, codes, int(bounds[0]))
+        return _selected(self.distances(codes), bounds)
 
 
 class SumMeasure:
     """A `HammingSum`, one query."""
 
     queries = 1
+    block_rows = _DISTANCES
 
     def __init__(self, distance: HammingSum, bits: int) -> None:
         self.most = sum(max(term.weight, 0) for term in distance.terms) * bits
@@ -54,8 +80,8 @@ class SumMeasure:
             (term.weight, _row(term.code), None if term.mask is None else _row(term.mask)) for term in distance.terms
         ]
 
-    def of(self, codes: NDArray[np.uint8]) -> Distances:
-        """As `Measure.of`, int64."""
+    def distances(self, codes: NDArray[np.uint8]) -> Distances:
+        """As `Measure` says, int64."""
         total = np.zeros((1, len(codes)), np.int64)
         for weight, code, mask in self._terms:
             if mask is None:
@@ -63,6 +89,10 @@ class SumMeasure:
             else:
                 total += weight * scan.distances(code & mask, codes & mask).astype(np.int64)
         return total
+
+    def within(self, codes: NDArray[np.uint8], bounds: NDArray[np.int64]) -> Found:
+        """As `Measure` says."""
+        return _selected(self.distances(codes), bounds)
 
 
 def measure_of(distance: HammingSum, bits: int) -> Measure:
@@ -74,8 +104,15 @@ def measure_of(distance: HammingSum, bits: int) -> Measure:
 
 def padded(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Codes (count, bytes) with zeros behind each, up to whole 8 bytes."""
-    return np.ascontiguousarray(np.pad(codes, ((0, 0), (0, -codes.shape[1] % 8))))
+    missing = -codes.shape[1] % 8
+    return np.ascontiguousarray(np.pad(codes, ((0, 0), (0, missing))) if missing else codes)
 
 
 def _row(code: bytes) -> NDArray[np.uint8]:
     return padded(np.frombuffer(code, np.uint8).reshape(1, -1))
+
+
+def _selected(distances: Distances, bounds: NDArray[np.int64]) -> Found:
+    places = np.flatnonzero(distances <= bounds.astype(distances.dtype)[:, None])
+    queries, columns = np.divmod(places, max(1, distances.shape[1]))
+    return queries, columns, distances.ravel()[places].astype(np.int64)

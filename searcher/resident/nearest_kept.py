@@ -5,13 +5,12 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from searcher.resident.measure import Measure
+from searcher.resident.measure import Found, Measure
 from searcher.resident.row_table import Rows
 
 _HELD_MIN = 64
-
-# Places of queries in their measure, rows, distances; each (found,).
-_Found = tuple[Rows, Rows, NDArray[np.int64]]
+_SPAN_MAX = 1 << 14
+_LARGEST = int(np.iinfo(np.int64).max)
 
 
 class NearestKept:
@@ -24,7 +23,7 @@ class NearestKept:
         self._measure = measure
         self._bounds = bounds
         self._count = count
-        self._found: list[_Found] = []
+        self._found: list[Found] = []
         self._held = 0
         self._held_max = self._held_usual = measure.queries * (2 * count + _HELD_MIN)
 
@@ -35,17 +34,14 @@ class NearestKept:
         mask_of: Callable[[Rows], NDArray[np.bool_] | None] | None,
     ) -> None:
         """Take in a block of codes. `row_of` gives the rows of places in it, `mask_of` which rows count (None: all)."""
-        distances = self._measure.of(codes)
-        places = np.flatnonzero(distances <= self._bounds.astype(distances.dtype)[:, None])
-        if not len(places):
+        queries, columns, distances = self._measure.within(codes, self._bounds)
+        if not len(queries):
             return
-        queries, columns = np.divmod(places, len(codes))
         rows = row_of(columns)
-        near = distances.ravel()[places].astype(np.int64)
         mask = None if mask_of is None else mask_of(rows)
         if mask is not None:
-            queries, rows, near = queries[mask], rows[mask], near[mask]
-        self._found.append((queries, rows, near))
+            queries, rows, distances = queries[mask], rows[mask], distances[mask]
+        self._found.append((queries, rows, distances))
         self._held += len(rows)
         if self._held > self._held_max:
             self._lower()
@@ -53,27 +49,39 @@ class NearestKept:
     @staticmethod
     def joined(slices: Sequence["NearestKept"], bounds: NDArray[np.int64]) -> Iterator[tuple[Rows, NDArray[np.int64]]]:
         """For each query its rows of all slices within the bounds, and their distances."""
-        queries, rows, distances = _within([part for kept in slices for part in kept._found], bounds)
+        queries, rows, distances = _joined([part for kept in slices for part in kept._found])
+        near = distances <= bounds[queries]
         for query in range(len(bounds)):
-            own = queries == query
+            own = near if len(bounds) == 1 else near & (queries == query)
             yield rows[own], distances[own]
 
     def _lower(self) -> None:
-        found = queries, _, distances = _within(self._found, self._bounds)
-        for query in range(len(self._bounds)):
-            own = distances[queries == query]
-            if len(own) >= self._count:
-                last = np.partition(own, self._count - 1)[self._count - 1]
-                self._bounds[query] = min(self._bounds[query], last)
-        found = _within([found], self._bounds)
-        self._found = [found]
-        self._held = len(found[0])
+        queries, rows, distances = _joined(self._found)
+        np.minimum(self._bounds, _kth(queries, distances, len(self._bounds), self._count), out=self._bounds)
+        near = distances <= self._bounds[queries]
+        self._found = [(queries[near], rows[near], distances[near])]
+        self._held = len(self._found[0][0])
         # Where so many tie that little could go, the next look comes when there are twice as many.
         self._held_max = max(self._held_usual, 2 * self._held)
 
 
-def _within(parts: Sequence[_Found], bounds: NDArray[np.int64]) -> _Found:
+def _kth(queries: NDArray[np.int64], distances: NDArray[np.int64], query_count: int, count: int) -> NDArray[np.int64]:
+    """The `count`-th smallest distance of each query; the largest number where it has fewer."""
+    least = int(distances.min())
+    span = int(distances.max()) - least + 1
+    if span > _SPAN_MAX:
+        return np.array([_kth_selected(distances[queries == query], count) for query in range(query_count)])
+    # Hamming distances are few different numbers: counting them is faster than to select among many ties.
+    counts = np.bincount(queries * span + (distances - least), minlength=query_count * span)
+    up_to = counts.reshape(query_count, span).cumsum(axis=1)
+    return np.where(up_to[:, -1] >= count, least + np.argmax(up_to >= count, axis=1), _LARGEST)
+
+
+def _kth_selected(distances: NDArray[np.int64], count: int) -> int:
+    return int(np.partition(distances, count - 1)[count - 1]) if len(distances) >= count else _LARGEST
+
+
+def _joined(parts: Sequence[Found]) -> Found:
     nothing = np.empty(0, np.int64)
     queries, rows, distances = (np.concatenate([nothing, *(part[column] for part in parts)]) for column in range(3))
-    near = distances <= bounds[queries]
-    return queries[near], rows[near], distances[near]
+    return queries, rows, distances
