@@ -19,9 +19,10 @@ from searcher.resident.nearest_kept import NearestKept
 from searcher.resident.row_table import Rows
 from searcher.resident.visibility import Visibility
 
-# Blocks begin with so many rows and grow so fast.
+# Blocks begin with so many rows, and so many for each hit that is wanted, and grow so fast.
 _ROWS_FIRST = 1 << 11
-_GROWTH = 8
+_ROWS_FIRST_PER_HIT = 16
+_GROWTH = 16
 _ROWS_REDUCED = 1 << 17
 # Shorter slices do not repay a thread.
 _SLICE_BYTES_MIN = 1 << 18
@@ -104,7 +105,8 @@ class BlockScan:
     ) -> tuple[list[NearestKept], int]:
         kept = [NearestKept(measure, bound, count) for measure, bound in zip(measures, bounds, strict=True)]
         compared = 0
-        for start, stop in _blocks(slice_, _ROWS_FIRST, min(one.block_rows for one in measures)):
+        first = max(_ROWS_FIRST, _ROWS_FIRST_PER_HIT * count)
+        for start, stop in _blocks(slice_, first, min(one.block_rows for one in measures)):
             block = self._block(start, stop, visibility)
             compared += block.compared
             for one in kept:

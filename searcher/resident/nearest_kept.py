@@ -82,6 +82,8 @@ def _kth_selected(distances: NDArray[np.int64], count: int) -> int:
 
 
 def _joined(parts: Sequence[Found]) -> Found:
-    nothing = np.empty(0, np.int64)
-    queries, rows, distances = (np.concatenate([nothing, *(part[column] for part in parts)]) for column in range(3))
+    if not parts:
+        nothing = np.empty(0, np.int64)
+        return nothing, nothing, nothing
+    queries, rows, distances = (np.concatenate(column) for column in zip(*parts, strict=True))
     return queries, rows, distances
