@@ -1,14 +1,17 @@
-"""What is particular to the Elasticsearch store, on a real server: copies, failed shards, blocks, foreign indices."""
+"""What is particular to the Elasticsearch store, on a real server: copies, failed shards, blocks, foreign indices,
+graphs, and following several months."""
 
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import pytest
 
 from shared.document import Document, Kind
-from shared.errors import ConfigurationError, StoreUnavailableError
-from shared.store import Restriction, WriteOutcome
+from shared.errors import CatalogueError, ConfigurationError, QueryInvalidError, StoreUnavailableError
+from shared.store import Change, ChangeFeed, Changes, Restriction, WriteOutcome
 from shared.store.elasticsearch import Connection
 from shared.store.elasticsearch_documents import month_index
 from shared.store.elasticsearch_indices import ElasticsearchIndices
@@ -303,3 +306,147 @@ def test_a_document_that_the_server_refuses_is_answered_for_alone(store: Elastic
     assert (first, second) == (WriteOutcome.WRITTEN, WriteOutcome.WRITTEN)
     assert "too long" in str(refused)
     assert set(store.documents(["a", "b", "x" * 600])) == {"a", "b"}
+
+
+# Approximate searches -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def graph_store(connection: Connection) -> ElasticsearchStore:
+    return ElasticsearchStore(connection, pause=lambda _: None, hnsw=True)
+
+
+def test_a_graph_finds_nearly_all_of_the_nearest_within_radius_and_filter(
+    graph_store: ElasticsearchStore, connection: Connection
+) -> None:
+    generator = np.random.default_rng(3)
+    assert list(graph_store.approximately_nearest("e", bytes(8), 10, None, ALL).neighbours) == []
+    for now in (NOW, LAST_MONTH):
+        codes = generator.integers(0, 256, (800, 8), dtype=np.uint8)
+        graph_store.write(
+            [
+                image(f"{now.month}-{at}", code=code.tobytes(), attributes={"odd": at % 2})
+                for at, code in enumerate(codes)
+            ],
+            now,
+        )
+    refresh(connection)
+    odd = Restriction(0, terms=[["odd=1"]])
+    found = wanted = 0
+    for code in generator.integers(0, 256, (10, 8), dtype=np.uint8):
+        exact = graph_store.nearest("e", code.tobytes(), 200, 24, odd)
+        near = graph_store.approximately_nearest("e", code.tobytes(), 200, 24, odd)
+        assert (near.complete, near.compared) == (True, 0)
+        assert near.neighbours == [one for one in exact.neighbours if one in near.neighbours]
+        found, wanted = found + len(near.neighbours), wanted + len(exact.neighbours)
+    assert wanted > 100
+    assert found >= 0.9 * wanted
+
+
+def test_without_a_graph_in_each_month_an_approximate_search_is_refused(
+    store: ElasticsearchStore, graph_store: ElasticsearchStore, connection: Connection
+) -> None:
+    with pytest.raises(QueryInvalidError, match="CATALOGUE_ELASTICSEARCH_HNSW=true"):
+        store.approximately_nearest("e", b"\0\0", 5, None, ALL)
+    graph_store.write([image("a")], NOW)
+    # Whoever writes and searches: it is the month that keeps a graph or not, from its beginning on.
+    store.write([image("b")], NOW)
+    refresh(connection)
+    found = store.approximately_nearest("e", b"\0\0", 5, None, ALL)
+    assert [one.document.image_id for one in found.neighbours] == ["a", "b"]
+    store.write([image("c")], LAST_MONTH)
+    graph_store.write([image("d")], LAST_MONTH)
+    with pytest.raises(QueryInvalidError, match="CATALOGUE_ELASTICSEARCH_HNSW=true"):
+        graph_store.approximately_nearest("e", b"\0\0", 5, None, ALL)
+    assert set(graph_store.documents(["a", "b", "c", "d"])) == {"a", "b", "c", "d"}
+
+
+# Following ------------------------------------------------------------------------------------------------------------
+
+
+def catch_up(feed: ChangeFeed, held: dict[str, Change]) -> list[Changes]:
+    """Read until caught up, and keep in `held` what the highest version of each image left; gives the steps."""
+    steps = [feed.read()]
+    while not steps[-1].caught_up:
+        steps.append(feed.read())
+    for step in steps:
+        if step.lost:
+            held.clear()
+        for change in step.changes:
+            if change.image_id not in held or held[change.image_id].version < change.version:
+                held[change.image_id] = change
+    return steps
+
+
+def test_a_month_that_is_dropped_or_made_anew_voids_what_was_followed(
+    store: ElasticsearchStore, connection: Connection
+) -> None:
+    feed, held = store.follow("e", terms=False), dict[str, Change]()
+    store.write([image("old")], LAST_MONTH)
+    store.write([image("a", 5), image("b", 5)], NOW)
+    assert not any(step.lost for step in catch_up(feed, held))
+    store.indices.drop("2026.10")
+    assert sum(step.lost for step in catch_up(feed, held)) == 1
+    assert set(held) == {"a", "b"}
+    store.indices.drop("2026.11")
+    store.write([image("a", 3)], NOW)
+    assert sum(step.lost for step in catch_up(feed, held)) == 1
+    assert {image_id: one.version for image_id, one in held.items()} == {"a": 3}
+    store.indices.drop("2026.11")
+    assert sum(step.lost for step in catch_up(feed, held)) == 1
+    assert held == {}
+
+
+def test_following_waits_for_a_month_that_is_away_and_goes_on_from_where_it_was(
+    store: ElasticsearchStore, connection: Connection
+) -> None:
+    feed, held = store.follow("e", terms=False), dict[str, Change]()
+    store.write([image("a")], NOW)
+    catch_up(feed, held)
+    make_month_without_a_node(connection, "2026.10")
+    with pytest.raises(StoreUnavailableError, match=r"can't read 2026\.10 now"):
+        feed.read()
+    settings = {"index.routing.allocation.require._name": None}
+    connection.ask(lambda client: client.indices.put_settings(index="catalogue-2026.10", settings=settings))
+    connection.ask(
+        lambda client: client.cluster.health(index="catalogue-2026.10", wait_for_active_shards=1, timeout="10s")
+    )
+    store.write([image("b")], LAST_MONTH)
+    steps = catch_up(feed, held)
+    assert [change.image_id for step in steps for change in step.changes] == ["b"]
+
+
+def test_what_was_acknowledged_before_a_round_is_held_after_it_while_images_change_and_move(
+    store: ElasticsearchStore,
+) -> None:
+    feed, held = store.follow("e", terms=False), dict[str, Change]()
+    acknowledged: dict[str, int] = {}
+    failures: list[CatalogueError] = []
+
+    def write(image_ids: list[str], seed: int) -> None:
+        dice = np.random.default_rng(seed)
+        months = [NOW, LAST_MONTH, datetime(2026, 9, 20, tzinfo=UTC)]
+        try:
+            for version in range(1, 15):
+                changed = [image_id for image_id in image_ids if dice.random() < 0.7]
+                store.write([image(name, version) for name in changed], months[dice.integers(3)])
+                acknowledged.update(dict.fromkeys(changed, version))
+        except CatalogueError as error:
+            failures.append(error)
+
+    writers = [threading.Thread(target=write, args=[[f"{seed}-{at}" for at in range(20)], seed]) for seed in range(2)]
+    for writer in writers:
+        writer.start()
+    rounds = 0
+    while any(writer.is_alive() for writer in writers):
+        before = dict(acknowledged)
+        catch_up(feed, held)
+        rounds += 1
+        behind = {name: version for name, version in before.items() if name not in held or held[name].version < version}
+        assert behind == {}
+    for writer in writers:
+        writer.join()
+    catch_up(feed, held)
+    assert (failures, rounds > 0) == ([], True)
+    assert {name: one.version for name, one in held.items()} == acknowledged
+    assert all(one.code == b"\0\0" for one in held.values())

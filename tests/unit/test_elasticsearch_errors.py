@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from shared.document import Document, Kind
-from shared.errors import ConfigurationError, RejectedError, RejectionReason, StoreUnavailableError
-from shared.store import Restriction
+from shared.errors import ConfigurationError, QueryInvalidError, RejectedError, RejectionReason, StoreUnavailableError
+from shared.store import ChangeFeed, Changes, Restriction
 from shared.store.elasticsearch import Connection, RefusalError
+from shared.store.elasticsearch_documents import SCHEMA, to_source
 from shared.store.elasticsearch_indices import BULK_BYTES_MAX, ElasticsearchIndices
 from shared.store.elasticsearch_store import ElasticsearchStore
 from shared.store.monthly_indices import Put, PutOutcome
@@ -51,6 +52,9 @@ class ScriptedServer:
                 self._reply()
 
             def do_PUT(self) -> None:
+                self._reply()
+
+            def do_DELETE(self) -> None:
                 self._reply()
 
             def log_message(self, *_: object) -> None:
@@ -287,3 +291,111 @@ def test_a_request_too_large_for_the_server_is_halved_down_to_the_document_that_
     assert answers[:2] + answers[3:] == [PutOutcome.STORED] * 3
     assert isinstance(answers[2], RejectedError)
     assert answers[2].reason is RejectionReason.DOCUMENT_REFUSED
+
+
+def test_more_subcodes_than_an_index_takes_are_refused_unasked(server: ScriptedServer, connection: Connection) -> None:
+    with pytest.raises(QueryInvalidError, match="at most 65536 subcodes"):
+        ElasticsearchStore(connection).nearest("e", b"\0\0", 5, None, Restriction(0, subcodes=range(65_537)))
+    assert server.bodies == []
+
+
+# Following ------------------------------------------------------------------------------------------------------------
+
+
+class Followed:
+    """Answers a follower of one month; the numbers of its operations are `highest` and `checkpoint`."""
+
+    def __init__(self, operations: dict[int, str]) -> None:
+        self.operations = operations
+        self.highest = self.checkpoint = max(operations)
+        self.asked: list[dict[str, int]] = []
+        self.failures: list[Answer] = []
+        self.shard_failures = 0
+
+    def __call__(self, _method: str, path: str, body: bytes) -> Answer:
+        if path.startswith("/catalogue/_mapping"):
+            mappings = {"_meta": {"schema": SCHEMA}, "properties": {"codes": {}}}
+            return 200, {"catalogue-2026.11": {"mappings": mappings}}
+        if path.startswith("/catalogue/_stats"):
+            return 200, {"indices": {"catalogue-2026.11": {"shards": {"0": [self._shard()]}}}}
+        if path.startswith("/_search"):
+            return self._search(json.loads(body)["query"]["range"]["_seq_no"])
+        return 200, {"_shards": {"failed": 0}, "id": "point"}
+
+    def _shard(self) -> dict[str, Any]:
+        numbers = {"max_seq_no": self.highest, "global_checkpoint": self.checkpoint}
+        commit = {"user_data": {"history_uuid": "one"}}
+        return {"routing": {"primary": True}, "seq_no": numbers, "commit": commit}
+
+    def _search(self, bounds: dict[str, int]) -> Answer:
+        self.asked.append(bounds)
+        if self.failures:
+            return self.failures.pop()
+        documents = ((number, image(image_id)) for number, image_id in self.operations.items())
+        hits = [
+            {"sort": [number, 0], "fields": {"stamp": [json.loads(to_source(document, ()))["stamp"]]}}
+            for number, document in documents
+            if bounds["gt"] < number <= bounds.get("lte", number)
+        ]
+        shards = {"failed": self.shard_failures}
+        return 200, {"pit_id": "point", "timed_out": False, "_shards": shards, "hits": {"hits": hits}}
+
+
+def image(image_id: str) -> Document:
+    return Document(image_id, Kind.IMAGE, 1, True, 0)
+
+
+def ids_read(feed: ChangeFeed) -> list[str]:
+    step = feed.read()
+    assert (step.caught_up, step.lost) == (True, False)
+    return [change.image_id for change in step.changes]
+
+
+def test_what_lies_above_the_checkpoint_is_given_at_once_and_again_until_nothing_can_be_in_flight(
+    server: ScriptedServer, connection: Connection
+) -> None:
+    server.answer = month = Followed({0: "a", 2: "c"})
+    month.checkpoint = 0
+    feed = ElasticsearchStore(connection).follow("e", terms=False)
+    assert ids_read(feed) == ["a", "c"]
+    assert ids_read(feed) == ["c"]
+    # What was in flight has landed below what was read.
+    month.operations, month.checkpoint = {0: "a", 1: "b", 2: "c"}, 2
+    assert ids_read(feed) == ["b", "c"]
+    assert ids_read(feed) == []
+    assert [bounds["gt"] for bounds in month.asked] == [-1, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("answer", "unavailable"),
+    [((503, failure("unavailable")), True), ((404, failure("search_context_missing_exception")), False)],
+)
+def test_a_page_that_could_not_be_read_is_read_again(
+    server: ScriptedServer, connection: Connection, answer: Answer, unavailable: bool
+) -> None:
+    server.answer = month = Followed({0: "a", 7000: "b", 12_000: "c"})
+    feed = ElasticsearchStore(connection).follow("e", terms=False)
+    assert [change.image_id for change in feed.read().changes] == ["a"]
+    month.failures.append(answer)
+    if unavailable:
+        with pytest.raises(StoreUnavailableError):
+            feed.read()
+    else:
+        assert feed.read() == Changes((), caught_up=False)
+    steps = [feed.read()]
+    while not steps[-1].caught_up:
+        steps.append(feed.read())
+    assert [change.image_id for step in steps for change in step.changes] == ["b", "c"]
+    assert not any(step.lost for step in steps)
+
+
+def test_a_page_without_a_shard_is_an_outage_and_not_an_empty_one(
+    server: ScriptedServer, connection: Connection
+) -> None:
+    server.answer = month = Followed({0: "a"})
+    month.shard_failures = 1
+    feed = ElasticsearchStore(connection).follow("e", terms=False)
+    with pytest.raises(StoreUnavailableError, match=r"could not read all changes of 2026\.11"):
+        feed.read()
+    month.shard_failures = 0
+    assert ids_read(feed) == ["a"]
