@@ -126,15 +126,15 @@ def test_all_that_was_acknowledged_before_is_there_once_caught_up(subject: Subje
 
 
 def test_thousands_of_documents_come_in_several_steps_while_more_are_written(subject: Subject) -> None:
-    codes = {f"{number:05}": number.to_bytes(2, "big") for number in range(12_000)}
+    codes = {f"{number:05}": number.to_bytes(2, "big") for number in range(6000)}
     images = [image(image_id, 1, code) for image_id, code in codes.items()]
-    for at in range(0, len(images), 3000):
-        subject.store.write(images[at : at + 3000], (NOW, LAST_MONTH, SEPTEMBER, NOW)[at // 3000])
+    for part, now in enumerate([NOW, LAST_MONTH, SEPTEMBER]):
+        subject.store.write(images[part * 2000 : (part + 1) * 2000], now)
     subject.refresh()
     follower = follow(subject.store)
     assert not follower.step().caught_up
     # What was given already, and what was not; some of it to another month.
-    changed = [f"{number:05}" for number in range(0, 12_000, 100)]
+    changed = [f"{number:05}" for number in range(0, 6000, 50)]
     subject.write(*(image(image_id, 2, b"\xff\xff") for image_id in changed[::2]))
     subject.write(*(deletion(image_id, 2) for image_id in changed[1::2]))
     follower.catch_up()
