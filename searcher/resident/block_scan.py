@@ -1,8 +1,8 @@
 """The exact scan: any measure, any restriction, block after block on all cores. Gives rows, not hits.
 
-What may be among the nearest is what is no further than a bound, and the bound is the `count`-th nearest visible row
-met so far, in whichever slice: it falls quickly, and few rows are looked at beyond their distance. Blocks begin small,
-so that it is low before most distances are computed. A block's codes are gathered first where few rows are visible.
+What may be among the nearest is what is no further than a bound: the `count`-th nearest visible row of a sample, and
+then of all that was met so far, in whichever slice. So few rows are looked at beyond their distance. The codes of a
+block are gathered first where few of its rows are visible.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,14 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from searcher.resident.measure import Distances, Measure
-from searcher.resident.nearest_kept import NearestKept
+from searcher.resident.nearest_kept import MaskOf, NearestKept
 from searcher.resident.row_table import Rows
 from searcher.resident.visibility import Visibility
 
-# Blocks begin with so many rows, and so many for each hit that is wanted, and grow so fast.
-_ROWS_FIRST = 1 << 11
-_ROWS_FIRST_PER_HIT = 16
-_GROWTH = 16
+# The first rows of a slice give a bound before any is kept: so many in all queries, and so many for each hit.
+_SAMPLE = 1 << 14
+_SAMPLE_PER_HIT = 16
 _ROWS_REDUCED = 1 << 17
 # Shorter slices do not repay a thread.
 _SLICE_BYTES_MIN = 1 << 18
@@ -43,12 +42,16 @@ class Near:
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """Codes to compare: of `rows`, which are visible, or where these are None of all rows from `start` on."""
+    """Codes to compare: of `rows`, which are visible, or where these are None of all rows from `start` on.
+
+    `mask_of` says which of some of its rows are visible.
+    """
 
     codes: NDArray[np.uint8]
     start: int
     rows: Rows | None
     compared: int
+    mask_of: MaskOf
 
     def row_of(self, places: Rows) -> Rows:
         return places + self.start if self.rows is None else self.rows[places]
@@ -92,7 +95,7 @@ class BlockScan:
             mask = visibility.mask(slice(*edges)) if block.rows is None else None
             return reduce(rows, distances) if mask is None else reduce(rows[mask], distances[mask])
 
-        blocks = [edges for slice_ in self._slices for edges in _blocks(slice_, _ROWS_REDUCED, _ROWS_REDUCED)]
+        blocks = [edges for slice_ in self._slices for edges in _blocks(slice_, _ROWS_REDUCED)]
         return self._executor.map(part, blocks)
 
     def _nearest_of_slice(
@@ -105,12 +108,15 @@ class BlockScan:
     ) -> tuple[list[NearestKept], int]:
         kept = [NearestKept(measure, bound, count) for measure, bound in zip(measures, bounds, strict=True)]
         compared = 0
-        first = max(_ROWS_FIRST, _ROWS_FIRST_PER_HIT * count)
-        for start, stop in _blocks(slice_, first, min(one.block_rows for one in measures)):
+        for one in kept:
+            sampled = max(_SAMPLE // one.queries, _SAMPLE_PER_HIT * count)
+            block = self._block(slice_[0], min(slice_[0] + sampled, slice_[1]), visibility)
+            one.sample(block.codes, block.row_of, block.mask_of)
+        for start, stop in _blocks(slice_, min(one.block_rows for one in measures)):
             block = self._block(start, stop, visibility)
             compared += block.compared
             for one in kept:
-                one.add(block.codes, block.row_of, visibility.mask if block.rows is None else None)
+                one.add(block.codes, block.row_of, block.mask_of)
         return kept, compared
 
     def _block(self, start: int, stop: int, visibility: Visibility) -> _Block:
@@ -118,9 +124,9 @@ class BlockScan:
         mask = visibility.mask(slice(start, stop)) if visibility.narrow else None
         passing = stop - start if mask is None else int(np.count_nonzero(mask))
         if mask is None or passing > _GATHERED_MAX * len(mask):
-            return _Block(self._codes[start:stop], start, None, passing)
+            return _Block(self._codes[start:stop], start, None, passing, visibility.mask)
         rows = np.flatnonzero(mask) + start
-        return _Block(self._codes[rows], start, rows, passing)
+        return _Block(self._codes[rows], start, rows, passing, lambda _: None)
 
 
 def _slices_of(codes: NDArray[np.uint8], threads: int) -> list[tuple[int, int]]:
@@ -130,10 +136,6 @@ def _slices_of(codes: NDArray[np.uint8], threads: int) -> list[tuple[int, int]]:
     return [(start, stop) for start, stop in pairwise(edges) if start < stop]
 
 
-def _blocks(slice_: tuple[int, int], first: int, largest: int) -> Iterator[tuple[int, int]]:
-    start, end = slice_
-    size = min(first, largest)
-    while start < end:
-        stop = min(start + size, end)
-        yield start, stop
-        start, size = stop, min(_GROWTH * size, largest)
+def _blocks(slice_: tuple[int, int], rows: int) -> Iterator[tuple[int, int]]:
+    for start in range(*slice_, rows):
+        yield start, min(start + rows, slice_[1])

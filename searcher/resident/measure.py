@@ -48,7 +48,7 @@ class Measure(Protocol):
 class PlainMeasure:
     """The Hamming distance to each of `codes` (queries, bits / 8).
 
-    Of one query FAISS gives what is within a bound without writing the other distances.
+    Of one query and many codes FAISS gives what is within a bound without writing the other distances.
     """
 
     def __init__(self, codes: NDArray[np.uint8]) -> None:
@@ -63,7 +63,7 @@ class PlainMeasure:
 
     def within(self, codes: NDArray[np.uint8], bounds: NDArray[np.int64]) -> Found:
         """As `Measure` says."""
-        if self.queries == 1:
+        if self.queries == 1 and len(codes) > _DISTANCES:
             return scan.within(self._codes, codes, int(bounds[0]))
         return _selected(self.distances(codes), bounds)
 
@@ -114,5 +114,7 @@ def _row(code: bytes) -> NDArray[np.uint8]:
 
 def _selected(distances: Distances, bounds: NDArray[np.int64]) -> Found:
     places = np.flatnonzero(distances <= bounds.astype(distances.dtype)[:, None])
-    queries, columns = np.divmod(places, max(1, distances.shape[1]))
-    return queries, columns, distances.ravel()[places].astype(np.int64)
+    near = distances.ravel()[places].astype(np.int64)
+    if len(distances) == 1:
+        return np.zeros(len(places), np.int64), places, near
+    return *np.divmod(places, max(1, distances.shape[1])), near

@@ -5,8 +5,11 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from searcher.resident.measure import Found, Measure
+from searcher.resident.measure import Distances, Found, Measure
 from searcher.resident.row_table import Rows
+
+RowOf = Callable[[Rows], Rows]
+MaskOf = Callable[[Rows], NDArray[np.bool_] | None]
 
 _HELD_MIN = 64
 _SPAN_MAX = 1 << 14
@@ -27,18 +30,28 @@ class NearestKept:
         self._held = 0
         self._held_max = self._held_usual = measure.queries * (2 * count + _HELD_MIN)
 
-    def add(
-        self,
-        codes: NDArray[np.uint8],
-        row_of: Callable[[Rows], Rows],
-        mask_of: Callable[[Rows], NDArray[np.bool_] | None] | None,
-    ) -> None:
+    @property
+    def queries(self) -> int:
+        """How many."""
+        return self._measure.queries
+
+    def sample(self, codes: NDArray[np.uint8], row_of: RowOf, mask_of: MaskOf) -> None:
+        """Lower the bounds by some codes of the slice, and keep none."""
+        distances = self._measure.distances(codes)
+        mask = mask_of(row_of(np.arange(len(codes))))
+        if mask is not None:
+            distances = distances[:, mask]
+        if distances.size:
+            queries = np.repeat(np.arange(self.queries), distances.shape[1])
+            self._lower_to(queries, distances.ravel())
+
+    def add(self, codes: NDArray[np.uint8], row_of: RowOf, mask_of: MaskOf) -> None:
         """Take in a block of codes. `row_of` gives the rows of places in it, `mask_of` which rows count (None: all)."""
         queries, columns, distances = self._measure.within(codes, self._bounds)
         if not len(queries):
             return
         rows = row_of(columns)
-        mask = None if mask_of is None else mask_of(rows)
+        mask = mask_of(rows)
         if mask is not None:
             queries, rows, distances = queries[mask], rows[mask], distances[mask]
         self._found.append((queries, rows, distances))
@@ -57,12 +70,15 @@ class NearestKept:
 
     def _lower(self) -> None:
         queries, rows, distances = _joined(self._found)
-        np.minimum(self._bounds, _kth(queries, distances, len(self._bounds), self._count), out=self._bounds)
+        self._lower_to(queries, distances)
         near = distances <= self._bounds[queries]
         self._found = [(queries[near], rows[near], distances[near])]
         self._held = len(self._found[0][0])
         # Where so many tie that little could go, the next look comes when there are twice as many.
         self._held_max = max(self._held_usual, 2 * self._held)
+
+    def _lower_to(self, queries: NDArray[np.int64], distances: Distances) -> None:
+        np.minimum(self._bounds, _kth(queries, distances, self.queries, self._count), out=self._bounds)
 
 
 def _kth(queries: NDArray[np.int64], distances: NDArray[np.int64], query_count: int, count: int) -> NDArray[np.int64]:
@@ -72,12 +88,13 @@ def _kth(queries: NDArray[np.int64], distances: NDArray[np.int64], query_count: 
     if span > _SPAN_MAX:
         return np.array([_kth_selected(distances[queries == query], count) for query in range(query_count)])
     # Hamming distances are few different numbers: counting them is faster than to select among many ties.
-    counts = np.bincount(queries * span + (distances - least), minlength=query_count * span)
+    numbers = distances - least if query_count == 1 else queries * span + (distances - least)
+    counts = np.bincount(numbers, minlength=query_count * span)
     up_to = counts.reshape(query_count, span).cumsum(axis=1)
     return np.where(up_to[:, -1] >= count, least + np.argmax(up_to >= count, axis=1), _LARGEST)
 
 
-def _kth_selected(distances: NDArray[np.int64], count: int) -> int:
+def _kth_selected(distances: Distances, count: int) -> int:
     return int(np.partition(distances, count - 1)[count - 1]) if len(distances) >= count else _LARGEST
 
 
