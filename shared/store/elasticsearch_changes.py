@@ -10,7 +10,7 @@ above the month's position. The argument, for the server's own terms:
   is given again by the next pass.
 - A MOVED marker says only that a copy of its version, or of a higher one, was acknowledged in another month; that copy
   is in the feed itself, so markers of this kind are not given. But that month's snapshot may be older than the copy:
-  then another pass follows before the feed has caught up.
+  then one more pass follows before the feed has caught up.
 - A shard's history id changes where numbers lose their meaning: a month made anew, restored, or brought back from a
   stale copy.
 """
@@ -83,7 +83,8 @@ class _Snapshot:
 
 @dataclass(slots=True)
 class _Pass:
-    """What is still to be read of a pass, the first one last, and whether a MOVED marker was met."""
+    """What is still to be read of a pass, the next one last, and whether a MOVED marker was met; after a `final` one
+    the feed has caught up even so."""
 
     snapshots: list[_Snapshot]
     met_moved: bool = False
@@ -167,7 +168,7 @@ class ElasticsearchChanges:
                 stored_fields="_none_",
                 docvalue_fields=[{"field": name} for name in fields],
                 track_total_hits=False,
-                filter_path=["pit_id", "timed_out", "_shards.failed", "hits.hits.fields", "hits.hits.sort"],
+                filter_path=["error", "pit_id", "timed_out", "_shards.failed", "hits.hits.fields", "hits.hits.sort"],
             )
         )
         if answer["_shards"]["failed"] or answer["timed_out"]:
@@ -204,6 +205,7 @@ class ElasticsearchChanges:
                 metric="docs",
                 level="shards",
                 filter_path=[
+                    "error",
                     "indices.*.shards.*.routing.primary",
                     "indices.*.shards.*.seq_no",
                     "indices.*.shards.*.commit.user_data.history_uuid",
