@@ -208,9 +208,11 @@ async def livez() -> dict[str, str]:
 
 @router.get("/readyz", tags=["operations"], responses={503: _PROBLEM})
 async def readyz(services: Provided) -> dict[str, str]:
-    """Whether searches can be answered: an encoder is loaded, and the store answers."""
-    encoder = services.backend.encoder_or_raise()
-    await services.backend.ask(lambda store: store.check(), _READY_SECONDS)
+    """Whether searches can be answered: an encoder is loaded, and the store answers or the codes are in memory."""
+    backend = services.backend
+    encoder = backend.encoder_or_raise()
+    if backend.resident is None or backend.resident.follower.state.as_of is None:
+        await backend.ask(lambda store: store.check(), _READY_SECONDS)
     return {"status": "ok", "encoder": encoder.encoder_id}
 
 

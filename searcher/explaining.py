@@ -24,6 +24,7 @@ class Verdict(StrEnum):
     DELETED = "deleted"
     EXPIRED = "expired"
     OTHER_ENCODER = "other_encoder"
+    HELD_BACK = "held_back"
     FILTERED = "filtered"
     BEYOND_RADIUS = "beyond_radius"
     CUT_BY_K = "cut_by_k"
@@ -36,6 +37,7 @@ _DETAILS = {
     Verdict.DELETED: "the image was deleted",
     Verdict.EXPIRED: "the image's event time lies before the window",
     Verdict.OTHER_ENCODER: "the image has no code of the active encoder",
+    Verdict.HELD_BACK: "the image is left out of all hits: CATALOGUE_HOLD_BACK_FILE names it",
     Verdict.FILTERED: "the filters or times leave the image out",
     Verdict.BEYOND_RADIUS: "the image is farther off than the radius",
     Verdict.CUT_BY_K: "nearer images fill the k places",
@@ -59,6 +61,8 @@ class Explainer:
         restriction = request.restriction(self.searcher.visible_after_ms())
         document = (await self.backend.ask(lambda store: store.documents([image_id]))).get(image_id)
         verdict, code = _before_the_search(document, encoder_id, restriction)
+        if code is not None and verdict is not Verdict.EXPIRED and image_id in self.searcher.held_back:
+            verdict = Verdict.HELD_BACK
         if code is None:
             return ExplainReply(image_id=image_id, verdict=verdict, detail=_DETAILS[verdict])
         distance = int(hamming_distances(seed.code, np.frombuffer(code, np.uint8)[np.newaxis])[0])

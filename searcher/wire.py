@@ -244,7 +244,7 @@ class ExplainReply(_Wire):
     verdict: Annotated[
         str,
         Field(
-            description="not_indexed, deleted, expired, other_encoder, filtered, beyond_radius, cut_by_k or shown: the "
+            description="not_indexed, deleted, expired, other_encoder, held_back, filtered, beyond_radius, cut_by_k or shown: the "
             "first that holds."
         ),
     ]

@@ -16,6 +16,7 @@ _HEADLINES = {
     Verdict.DELETED: "Deleted",
     Verdict.EXPIRED: "Out of the window",
     Verdict.OTHER_ENCODER: "Not comparable",
+    Verdict.HELD_BACK: "Held back",
     Verdict.FILTERED: "Left out by filters",
     Verdict.BEYOND_RADIUS: "Beyond the radius",
     Verdict.CUT_BY_K: "Cut off",
@@ -65,7 +66,7 @@ def _standing(explained: ExplainReply, query: PageQuery) -> tuple[str, str]:
         return "Behind another picture of its item", "only the best picture of each item is shown"
     if query.cursor:
         return "On an earlier page", "it is nearer than the first hit here"
-    return "Near enough", "it is not on this page because it changed just now, or because it is held back"
+    return "Near enough", "it is not on this page because it changed just now"
 
 
 def _facts(explained: ExplainReply) -> list[str]:
