@@ -5,6 +5,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 from search_strategies import RADII_PERCENT, STRATEGIES, Cell
 
 _PANEL_INCHES = (3.4, 3.2)
@@ -51,7 +52,9 @@ def _plot(cells: Sequence[Cell]) -> Figure:
         panel.set_xlabel("radius, % of the bits")
         panel.set_xticks(RADII_PERCENT)
         panel.set_yscale("log")
+        panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         panel.yaxis.set_major_formatter("{x:g}")
+        panel.yaxis.set_minor_formatter(NullFormatter())
         panel.grid(alpha=0.3)
     panels[0].set_ylabel("p50, ms")
     panels[-1].legend(labelcolor=_INK, framealpha=0)
