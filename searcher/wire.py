@@ -244,8 +244,8 @@ class ExplainReply(_Wire):
     verdict: Annotated[
         str,
         Field(
-            description="not_indexed, deleted, expired, other_encoder, held_back, filtered, beyond_radius, cut_by_k or shown: the "
-            "first that holds."
+            description="not_indexed, deleted, expired, other_encoder, held_back, filtered, beyond_radius, cut_by_k or "
+            "shown: the first that holds."
         ),
     ]
     detail: str

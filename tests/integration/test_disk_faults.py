@@ -91,9 +91,10 @@ def test_f29_with_a_full_disk_a_worker_waits_for_store_positions_and_dead_letter
         until(lambda: job.worker_status("/readyz") == 200, 30, "the worker", worker)
         until(lambda: sum(done(job).values()) == 3, 30, "the records", worker)
         with full_disk(worker):
-            job.append([image_event("image-6")])
+            # In this order: a letter waits for what was read before it.
             with (job.folder / "events.jsonl").open("ab") as events:
                 events.write(b"no JSON either\n")
+            job.append([image_event("image-6")])
             until(lambda: waits_for(job, "store") and waits_for(job, "dead_letters"), 30, "both", worker)
             assert visible(base) == {f"image-{number}" for number in range(6)}
             assert job.worker_status("/livez") == 200
