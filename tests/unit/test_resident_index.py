@@ -1,7 +1,9 @@
 """The resident index against brute force: whatever was written, whatever is asked."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from searcher.resident import block_scan, measure
 from searcher.resident.hamming_sum import HammingSum, HammingTerm
 from searcher.resident.index import IndexFullError, ResidentHits, ResidentIndex
 from shared.document import attribute_term
@@ -107,6 +110,19 @@ def index() -> Iterator[ResidentIndex]:
     made.close()
 
 
+@contextmanager
+def small_blocks() -> Iterator[None]:
+    """Slices, samples and blocks of some hundred rows, so that few rows make many of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(block_scan, "_SLICE_BYTES_MIN", 1 << 11)
+        patch.setattr(block_scan, "_SAMPLE", 1 << 5)
+        patch.setattr(block_scan, "_SAMPLE_PER_HIT", 2)
+        patch.setattr(block_scan, "_ROWS_REDUCED", 1 << 9)
+        patch.setattr(measure, "_DISTANCES", 1 << 7)
+        patch.setattr(measure, "_ROWS_WITHOUT_WRITING", 1 << 8)
+        yield
+
+
 # Whatever is written ----------------------------------------------------------------------------------------------
 
 FIELDS = ("shop", "tag")
@@ -142,7 +158,7 @@ def restrictions() -> st.SearchStrategy[Restriction]:
     )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(data=st.data(), bits=st.sampled_from(EVERY_BITS), hashes=st.sampled_from([8, 2**64]))
 def test_any_sequence_of_changes_is_answered_as_brute_force_answers(
     data: st.DataObject, bits: int, hashes: int
@@ -207,12 +223,15 @@ def test_many_random_codes_are_answered_as_brute_force_answers(bits: int, count:
         one.apply(changes_of(codes))
     queries = np.concatenate([random_codes(3, bits, seed=2), codes[:2]])
     expected = [model.nearest(plain(query.tobytes()), count, None, ALL) for query in queries]
-    assert [told(index.nearest(plain(query.tobytes()), count, None, ALL)) for query in queries] == expected
-    assert [told(hits) for hits in index.nearest_of_many(queries, count, None, ALL)] == expected
+    with small_blocks():
+        assert [told(index.nearest(plain(query.tobytes()), count, None, ALL)) for query in queries] == expected
+    assert [told(hits) for hits in index.nearest_of_many(np.repeat(queries, 4, axis=0), count, None, ALL)] == [
+        hits for hits in expected for _ in range(4)
+    ]
     index.close()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     seed=st.integers(0, 99),
     count=st.integers(1, 300),
@@ -235,10 +254,15 @@ def test_codes_full_of_ties_and_expired_images_are_answered_as_brute_force_answe
     for one in (index, model):
         one.apply(changes)
     queries = codes[:3]
-    for asked in (Restriction(visible_after_ms=4), restriction):
-        expected = [model.nearest(plain(query.tobytes()), count, radius, asked) for query in queries]
-        assert [told(index.nearest(plain(query.tobytes()), count, radius, asked)) for query in queries] == expected
-        assert [told(hits) for hits in index.nearest_of_many(queries, count, radius, asked)] == expected
+    far = HammingSum([HammingTerm(3, codes[0].tobytes(), b"\xf0\xff"), HammingTerm(-2, codes[1].tobytes())])
+    with small_blocks():
+        for asked in (Restriction(visible_after_ms=4), restriction):
+            expected = [model.nearest(plain(query.tobytes()), count, radius, asked) for query in queries]
+            assert [told(index.nearest(plain(query.tobytes()), count, radius, asked)) for query in queries] == expected
+            assert [told(hits) for hits in index.nearest_of_many(queries, count, radius, asked)] == expected
+            assert told(index.nearest(far, count, radius, asked)) == model.nearest(far, count, radius, asked)
+            found = [at for at, *_ in model.ordered(plain(bytes(2)), asked)]
+            assert index.histogram(plain(bytes(2)), asked).tolist() == np.bincount(found, minlength=17).tolist()
     index.close()
 
 
@@ -276,6 +300,37 @@ def test_a_plain_sum_is_the_hamming_distance() -> None:
     codes = random_codes(50, 256)
     assert plain(codes[0].tobytes()).of(codes).tolist() == hamming_distances(codes[0].tobytes(), codes).tolist()
     assert plain(codes[0].tobytes()).is_plain
+
+
+def test_weights_of_any_size_are_summed(index: ResidentIndex) -> None:
+    model = Model()
+    for one in (index, model):
+        one.apply(changes_of(random_codes(300, 64)))
+    huge = HammingSum([HammingTerm(10**12, bytes(8)), HammingTerm(-(10**6), b"\xff" * 8, bytes(7) + b"\xff")])
+    with small_blocks():
+        assert told(index.nearest(huge, 20, None, ALL)) == model.nearest(huge, 20, None, ALL)
+
+
+def test_an_answer_given_while_changes_come_in_is_of_one_moment_for_each_image(index: ResidentIndex) -> None:
+    # The code of version v has v ones, so that a distance tells the version of the code that was compared.
+    codes = [np.packbits(np.arange(64) < version).tobytes() for version in range(64)]
+    ids = [f"image-{place}" for place in range(500)]
+    index.apply([Change(image_id, 0, 1000, codes[0]) for image_id in ids])
+
+    def write() -> None:
+        for version in range(1, 64):
+            index.apply([Change(image_id, version, 1000, codes[version]) for image_id in ids[version * 7 :]])
+            index.apply([Change(image_id, version, 1000, None) for image_id in ids[:: version + 1]])
+
+    writer = Thread(target=write)
+    writer.start()
+    answers = [index.nearest(plain(bytes(8)), 1000, None, ALL)]
+    while writer.is_alive():
+        answers.append(index.nearest(plain(bytes(8)), 1000, None, ALL))
+    writer.join()
+    for hits in answers:
+        assert hits.distances.tolist() == hits.versions.tolist()
+        assert len(set(hits.image_ids)) == len(hits.image_ids)
 
 
 # Bounds and edges ---------------------------------------------------------------------------------------------------
