@@ -155,12 +155,12 @@ class Searcher:
 
     def reply(self, page: Page, seeds: Sequence[ResolvedSeed], distance: HammingSum, watch: Stopwatch) -> SearchReply:
         """What is found, as it is answered."""
-        encoder, found = self._backend.encoder_or_raise(), page.found
+        encoder, found, bounds = self._backend.encoder_or_raise(), page.found, distance.bounds
         reply = SearchReply(
             encoder=encoder.encoder_id,
             bits=encoder.bits,
             seeds=[SeedCode(code=one.code.hex(), encoder=encoder.encoder_id, weight=one.weight) for one in seeds],
-            hits=[Hit.near(hit.neighbour, distance, hit.others) for hit in page.hits],
+            hits=[Hit.near(hit.neighbour, bounds, hit.others) for hit in page.hits],
             strategy=found.strategy,
             exact=found.exact,
             exact_up_to=found.exact_up_to,

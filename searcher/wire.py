@@ -14,7 +14,6 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from searcher.resident.hamming_sum import HammingSum
 from searcher.strategies import StrategyName
 from shared.document import Document, Scalar, attribute_term
 from shared.hash_code import BITS_MAX
@@ -183,9 +182,9 @@ class Hit(ListedImage):
     folded: Annotated[list[str], Field(description="Farther hits that are near-duplicates of this one.")] = []
 
     @classmethod
-    def near(cls, neighbour: Neighbour, distance: HammingSum, folded: Sequence[str] = ()) -> "Hit":
-        """What is shown of a neighbour by this distance."""
-        least, most = distance.bounds
+    def near(cls, neighbour: Neighbour, bounds: tuple[int, int], folded: Sequence[str] = ()) -> "Hit":
+        """What is shown of a neighbour; `bounds` are the least and the largest distance that there can be."""
+        least, most = bounds
         return cls.model_construct(
             **_shown(neighbour.document),
             distance=neighbour.distance,
