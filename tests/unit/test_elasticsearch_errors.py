@@ -303,11 +303,12 @@ def test_more_subcodes_than_an_index_takes_are_refused_unasked(server: ScriptedS
 
 
 class Followed:
-    """Answers a follower of one month; the numbers of its operations are `highest` and `checkpoint`."""
+    """Answers a follower of one month with its operations by number; those of `moved` are MOVED markers."""
 
     def __init__(self, operations: dict[int, str]) -> None:
         self.operations = operations
         self.highest = self.checkpoint = max(operations)
+        self.moved: set[int] = set()
         self.asked: list[dict[str, int]] = []
         self.failures: list[Answer] = []
         self.shard_failures = 0
@@ -331,18 +332,17 @@ class Followed:
         self.asked.append(bounds)
         if self.failures:
             return self.failures.pop()
-        documents = ((number, image(image_id)) for number, image_id in self.operations.items())
         hits = [
-            {"sort": [number, 0], "fields": {"stamp": [json.loads(to_source(document, ()))["stamp"]]}}
-            for number, document in documents
+            {"sort": [number, 0], "fields": {"stamp": [self._stamp(number, image_id)]}}
+            for number, image_id in self.operations.items()
             if bounds["gt"] < number <= bounds.get("lte", number)
         ]
         shards = {"failed": self.shard_failures}
         return 200, {"pit_id": "point", "timed_out": False, "_shards": shards, "hits": {"hits": hits}}
 
-
-def image(image_id: str) -> Document:
-    return Document(image_id, Kind.IMAGE, 1, True, 0)
+    def _stamp(self, number: int, image_id: str) -> Any:
+        kind = Kind.MOVED if number in self.moved else Kind.IMAGE
+        return json.loads(to_source(Document(image_id, kind, 1, True, 0), ()))["stamp"]
 
 
 def ids_read(feed: ChangeFeed) -> list[str]:
@@ -387,6 +387,19 @@ def test_a_page_that_could_not_be_read_is_read_again(
         steps.append(feed.read())
     assert [change.image_id for step in steps for change in step.changes] == ["b", "c"]
     assert not any(step.lost for step in steps)
+
+
+def test_a_moved_marker_is_not_given_and_the_copy_it_speaks_of_is_looked_for_once_more(
+    server: ScriptedServer, connection: Connection
+) -> None:
+    server.answer = month = Followed({0: "a", 1: "moved"})
+    month.moved = {1}
+    feed = ElasticsearchStore(connection).follow("e", terms=False)
+    step = feed.read()
+    assert ([change.image_id for change in step.changes], step.caught_up) == (["a"], False)
+    # The copy was written while the other months were read.
+    month.operations, month.highest, month.checkpoint = {0: "a", 1: "moved", 2: "moved"}, 2, 2
+    assert ids_read(feed) == ["moved"]
 
 
 def test_a_page_without_a_shard_is_an_outage_and_not_an_empty_one(
