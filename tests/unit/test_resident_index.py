@@ -280,6 +280,14 @@ def test_planted_neighbours_are_found_up_to_the_radius(bits: int) -> None:
     index.close()
 
 
+@pytest.mark.parametrize("count", [19, 20, 21])
+def test_as_many_hits_as_images_and_one_more_or_less_can_be_asked_for(index: ResidentIndex, count: int) -> None:
+    model = Model()
+    for one in (index, model):
+        one.apply(changes_of(np.array([flipped(np.zeros(8, np.uint8), ones) for ones in range(20)])))
+    assert told(index.nearest(plain(bytes(8)), count, None, ALL)) == model.nearest(plain(bytes(8)), count, None, ALL)
+
+
 def test_equal_distances_are_ordered_and_cut_by_the_code_points_of_ids(index: ResidentIndex) -> None:
     ids = ["b", "￿", "\U0001f600", "a", "é", "B"]
     index.apply([Change(image_id, 1, 1000, bytes(8)) for image_id in ids])
