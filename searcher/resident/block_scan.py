@@ -111,7 +111,8 @@ class BlockScan:
         for one in kept:
             sampled = max(_SAMPLE // one.queries, _SAMPLE_PER_HIT * count)
             block = self._block(slice_[0], min(slice_[0] + sampled, slice_[1]), visibility)
-            one.sample(block.codes, block.row_of, block.mask_of)
+            whole = slice(block.start, block.start + len(block.codes))
+            one.sample(block.codes, visibility.mask(whole) if block.rows is None else None)
         for start, stop in _blocks(slice_, min(one.block_rows for one in measures)):
             block = self._block(start, stop, visibility)
             compared += block.compared

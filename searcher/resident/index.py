@@ -210,11 +210,12 @@ class ResidentIndex:
             within = distances <= np.partition(distances, count - 1)[count - 1]
             rows, distances = rows[within], distances[within]
         image_ids = self._rows.ids.texts(rows)
-        order = sorted(range(len(rows)), key=list(zip(distances.tolist(), image_ids, strict=True)).__getitem__)[:count]
+        ordered = sorted(zip(distances.tolist(), image_ids, range(len(rows)), strict=True))[:count]
+        order = [place for _, _, place in ordered]
         rows = rows[order]
         return ResidentHits(
             distances[order],
-            [image_ids[place] for place in order],
+            [image_id for _, image_id, _ in ordered],
             self._rows.versions[rows],
             self._rows.event_times[rows],
             near.compared,

@@ -35,15 +35,14 @@ class NearestKept:
         """How many."""
         return self._measure.queries
 
-    def sample(self, codes: NDArray[np.uint8], row_of: RowOf, mask_of: MaskOf) -> None:
-        """Lower the bounds by some codes of the slice, and keep none."""
+    def sample(self, codes: NDArray[np.uint8], mask: NDArray[np.bool_] | None) -> None:
+        """Lower the bounds by some codes of the slice, and keep none. `mask` says which count, None where all do."""
         distances = self._measure.distances(codes)
-        mask = mask_of(row_of(np.arange(len(codes))))
         if mask is not None:
             distances = distances[:, mask]
         if distances.size:
-            queries = np.repeat(np.arange(self.queries), distances.shape[1])
-            self._lower_to(queries, distances.ravel())
+            lengths = distances.shape[1] if self.queries > 1 else 1
+            self._lower_to(np.repeat(np.arange(self.queries), lengths), distances.ravel())
 
     def add(self, codes: NDArray[np.uint8], row_of: RowOf, mask_of: MaskOf) -> None:
         """Take in a block of codes. `row_of` gives the rows of places in it, `mask_of` which rows count (None: all)."""
@@ -81,17 +80,26 @@ class NearestKept:
         np.minimum(self._bounds, _kth(queries, distances, self.queries, self._count), out=self._bounds)
 
 
-def _kth(queries: NDArray[np.int64], distances: NDArray[np.int64], query_count: int, count: int) -> NDArray[np.int64]:
-    """The `count`-th smallest distance of each query; the largest number where it has fewer."""
+def _kth(queries: NDArray[np.int64], distances: Distances, query_count: int, count: int) -> NDArray[np.int64]:
+    """The `count`-th smallest distance of each query, the largest number where it has fewer.
+
+    Of a single query all distances are, whatever `queries` says.
+    """
     least = int(distances.min())
     span = int(distances.max()) - least + 1
-    if span > _SPAN_MAX:
-        return np.array([_kth_selected(distances[queries == query], count) for query in range(query_count)])
+    if query_count == 1:
+        own = distances - least if least else distances
+        return np.array(
+            [_kth_counted(np.bincount(own), least, count) if span <= _SPAN_MAX else _kth_selected(distances, count)]
+        )
     # Hamming distances are few different numbers: counting them is faster than to select among many ties.
-    numbers = distances - least if query_count == 1 else queries * span + (distances - least)
-    counts = np.bincount(numbers, minlength=query_count * span)
-    up_to = counts.reshape(query_count, span).cumsum(axis=1)
-    return np.where(up_to[:, -1] >= count, least + np.argmax(up_to >= count, axis=1), _LARGEST)
+    counts = np.bincount(queries * span + (distances - least), minlength=query_count * span)
+    return np.array([_kth_counted(of_query, least, count) for of_query in counts.reshape(query_count, span)])
+
+
+def _kth_counted(counts: NDArray[np.int64], least: int, count: int) -> int:
+    up_to = counts.cumsum()
+    return least + int(up_to.searchsorted(count)) if up_to[-1] >= count else _LARGEST
 
 
 def _kth_selected(distances: Distances, count: int) -> int:
