@@ -17,7 +17,7 @@ INDEX_PATTERN = "catalogue-*"
 # Raised when the mapping changes so that older programs can't read or write it.
 SCHEMA = 2
 # Made for searches and followers alone: no document is read from these.
-DERIVED_FIELDS = ("subcodes", "packed", "graph", "stamp")
+DERIVED_FIELDS = ("terms", "words", "subcodes", "packed", "graph", "stamp")
 # What a hit needs not: the thumbnail is most of a document's bytes.
 HEAVY_FIELDS = ("thumbnail", "codes", *DERIVED_FIELDS)
 # More links make a better graph and a slower one to write; these are Lucene's defaults, named so that they stay.

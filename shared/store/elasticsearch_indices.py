@@ -124,13 +124,13 @@ class ElasticsearchIndices:
 
     def copies(self, image_ids: Sequence[str], months: Sequence[str]) -> Mapping[str, Mapping[str, Document]]:
         found: dict[str, dict[str, Document]] = {}
-        for month, item in self._get(image_ids, months, source={"excludes": ["thumbnail", *DERIVED_FIELDS]}):
+        for month, item in self._get(image_ids, months, source_excludes=["thumbnail", *DERIVED_FIELDS]):
             found.setdefault(item["_id"], {})[month] = from_source(item["_source"])
         return found
 
     def thumbnail(self, image_id: str) -> bytes | None:
         """The thumbnail of the image's highest version."""
-        items = [item for _, item in self._get([image_id], self.live(), source=["thumbnail"])]
+        items = [item for _, item in self._get([image_id], self.live(), source_includes=["thumbnail"])]
         # A MOVED marker of the same version has none.
         winner = max(items, key=lambda item: (item["_version"], bool(item["_source"])), default=None)
         encoded = None if winner is None else winner["_source"].get("thumbnail")
@@ -184,17 +184,13 @@ class ElasticsearchIndices:
         ask(lambda client: client.indices.put_alias(index=index, name=ALIAS))
 
     def _get(
-        self, image_ids: Sequence[str], months: Sequence[str], source: object
+        self, image_ids: Sequence[str], months: Sequence[str], **source: Any
     ) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """The month and the item of each copy; one that could not be read is never taken for an absent one."""
-        wanted = [
-            {"_index": index_of(month), "_id": image_id, "_source": source}
-            for month in months
-            for image_id in image_ids
-        ]
+        wanted = [{"_index": index_of(month), "_id": image_id} for month in months for image_id in image_ids]
         if not wanted:
             return
-        answer = self._connection.ask(lambda client: client.mget(docs=wanted))
+        answer = self._connection.ask(lambda client: client.mget(docs=wanted, **source))
         for item in answer["docs"]:
             if "error" in item:
                 if item["error"]["type"] == "index_not_found_exception":

@@ -21,6 +21,7 @@ CLIENTS = {
     "elastic_transport": "shared/store/elasticsearch.py",
     "aiohttp": "shared/images/fetcher.py",
     "sqlite3": "shared/store/sqlite.py",
+    "faiss": "searcher/resident/scan.py",
     "onnxruntime": "shared/encoding/onnx.py",
     "torch": "shared/encoding/vgg16.py",
     "torchvision": "shared/encoding/vgg16.py",
