@@ -19,7 +19,6 @@ from indexer import dead_letters, produce
 from indexer.event_log import opening as event_logs
 from indexer.fitting import SamplerParts, draw_sample
 from indexer.running import now, pictures, run_worker
-from shared.terminal import cell, print_line, progress
 from indexer.verification.command import verify
 from shared.command_line import Subcommands, add_command, new_parser, positive, run, settings_from
 from shared.encoding.encoder import Encoder, fit_encoder
@@ -29,6 +28,7 @@ from shared.logs import configure_logs
 from shared.rolling_window import from_milliseconds
 from shared.settings import Settings
 from shared.store.opening import open_store
+from shared.terminal import cell, print_line, progress
 
 
 def main(arguments: list[str] | None = None) -> int:

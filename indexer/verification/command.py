@@ -13,7 +13,6 @@ from rich.table import Table
 
 from indexer import dead_letters, retries
 from indexer.event_log import opening as event_logs
-from shared.terminal import cell
 from indexer.verification.findings import Rules
 from indexer.verification.reconciler import FaultCount, Reconciler, counted
 from indexer.verification.source_model import Position, SourceModel, SourceReader
@@ -22,6 +21,7 @@ from shared.metrics import VerifyMetrics
 from shared.rolling_window import to_milliseconds
 from shared.settings import Settings
 from shared.store.opening import open_store
+from shared.terminal import cell
 
 _EXAMPLES_SHOWN = 3
 
