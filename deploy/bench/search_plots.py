@@ -15,8 +15,10 @@ _INK = "#7a7a7a"
 
 
 def write_plots(cells: Sequence[Cell], folder: Path) -> list[Path]:
-    """Write the plots; the same cells give the same bytes."""
+    """Write the plots in place of those that are there; the same cells give the same bytes."""
     folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("search-*.svg"):
+        old.unlink()
     paths = []
     with mpl.rc_context(
         {
