@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from multiprocessing.synchronize import Event
@@ -37,6 +38,21 @@ _POLL_SECONDS = 0.005
 _MANY = 10_000_000
 
 
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """Of one stand: timings of one client are (memory, Elasticsearch). `load` is in queries a second, `written` in
+    images a second, `beyond` in bytes of memory an image beyond its code, `delays` in seconds."""
+
+    written: float
+    beyond: float
+    ready_seconds: float
+    alone: tuple[Timing, Timing]
+    beside_writes: tuple[Timing, Timing]
+    load: float
+    under_load: Timing
+    delays: list[float]
+
+
 def http_rows(
     bench: rig.Bench, source: CodeSource, count: int, progress: Progress, *, queries: int, changes: int
 ) -> list[Row]:
@@ -46,7 +62,6 @@ def http_rows(
     written = stand.fill(encoder, codes, progress)
     with stand.searcher(resident=False) as plain:
         without = plain.mebibytes
-    name = f"over HTTP, {count:,} × {_BITS} bits"
     with stand.searcher(resident=True) as searcher:
         beyond = (searcher.mebibytes - without) * 2**20 / count - _BITS // 8
         alone = _one_client(stand, searcher, encoder, codes, queries=queries, progress=progress)
@@ -55,35 +70,27 @@ def http_rows(
             beside = _one_client(stand, searcher, encoder, codes, queries=queries, progress=progress)
             delays = _delays(stand, searcher, encoder, range(count, count + changes), progress)
     stand.store.close()
+    return _rows(count, _Measured(written, beyond, searcher.ready_seconds, alone, beside, load, under_load, delays))
+
+
+def _rows(count: int, of: _Measured) -> list[Row]:
+    name = f"over HTTP, {count:,} × {_BITS} bits"
     peer = "Elasticsearch flat knn, asked directly"
-    slowest = rig.percentile(delays, 0.99)
+    writes = f"while {_WRITES_A_SECOND} images/s are written"
+    alone, median, slowest = of.alone[0], rig.percentile(of.delays, 0.5), rig.percentile(of.delays, 0.99)
     many = count >= _MANY
+    loading = f"written to Elasticsearch at {of.written:,.0f} images/s"
+    load = f"highest load {of.load:,.0f} queries/s; alone {alone}"
+    share = f"{name}, at {_SHARE_OF_LOAD:.0%} of the highest load: p99 / p50 alone"
+    visible = f"{name}: seconds from visible in the store to visible in memory, p99 of {len(of.delays)} changes"
     return [
-        ratio_row(f"{name}, by id, one client", alone[0], peer, alone[1], 0.15),
-        ratio_row(f"the same while {_WRITES_A_SECOND} images/s are written", beside[0], peer, beside[1], None),
-        Row(f"{name}: p50, ms", str(alone[0]), "", alone[0].p50, 12 if many else None),
-        Row(f"{name}: bytes of the process's memory an image beyond its code", "", "", beyond, 64),
-        Row(
-            f"{name}: seconds from start to ready",
-            "",
-            f"written to Elasticsearch at {written:,.0f} images/s",
-            searcher.ready_seconds,
-            120 if many else None,
-        ),
-        Row(
-            f"{name}, at {_SHARE_OF_LOAD:.0%} of the highest load: p99 / p50 alone",
-            str(under_load),
-            f"highest load {load:,.0f} queries/s; alone {alone[0]}",
-            under_load.p99 / alone[0].p50,
-            3,
-        ),
-        Row(
-            f"{name}: seconds from visible in the store to visible in memory, p99 of {len(delays)} changes",
-            f"{shown(rig.percentile(delays, 0.5))} / {shown(slowest)} s",
-            f"while {_WRITES_A_SECOND} images/s are written",
-            slowest,
-            1,
-        ),
+        ratio_row(f"{name}, by id, one client", alone, peer, of.alone[1], 0.15),
+        ratio_row(f"the same {writes}", of.beside_writes[0], peer, of.beside_writes[1], None),
+        Row(f"{name}: p50, ms", str(alone), "", alone.p50, 12 if many else None),
+        Row(f"{name}: bytes of the process's memory an image beyond its code", "", "", of.beyond, 64),
+        Row(f"{name}: seconds from start to ready", "", loading, of.ready_seconds, 120 if many else None),
+        Row(share, str(of.under_load), load, of.under_load.p99 / alone.p50, 3),
+        Row(visible, f"{shown(median)} / {shown(slowest)} s", writes, slowest, 1),
     ]
 
 

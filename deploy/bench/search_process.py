@@ -31,47 +31,49 @@ _GOALS = {1_000_000: 0.75, 10_000_000: 0.6}
 def process_rows(source: CodeSource, count: int, queries: int, progress: Progress) -> list[Row]:
     """Rows for so many images."""
     codes = source.codes(_BITS, count)
-    generator = np.random.default_rng(2)
-    asked = codes[generator.integers(0, count, queries)]
-    restriction = Restriction(to_milliseconds(window_start(datetime.now(UTC), 3)))
     resident = ResidentIndex(_BITS, count * (_BITS // 8 + _ID_BYTES_MAX) + (1 << 26))
-    fill_seconds = _fill(resident, codes, progress)
-    peer = faiss.IndexBinaryFlat(_BITS)
-    peer.add(codes)
     try:
-        _check(resident, peer, asked[0], restriction)
-        ours, theirs = in_turns(
-            lambda code: resident.nearest(HammingSum.plain(code.tobytes()), K, None, restriction),
-            lambda code: peer.search(code.reshape(1, -1), K),
-            list(asked),
-            progress=progress,
-            description=f"{count:,} codes, one query",
-        )
-        batches = [codes[generator.integers(0, count, _BATCH)] for _ in range(max(3, queries // 20))]
-        ours_batch, theirs_batch = in_turns(
-            lambda batch: resident.nearest_of_many(batch, K, None, restriction),
-            lambda batch: peer.search(batch, K),
-            batches,
-            progress=progress,
-            description=f"{count:,} codes, batches of {_BATCH}",
-            a_turn=1,
-        )
+        fill_seconds = _fill(resident, codes, progress)
+        one, batch = _against_faiss(resident, codes, queries, progress)
         beyond = resident.nbytes / count - _BITS // 8
     finally:
         resident.close()
-    name = f"{count:,} × {_BITS} bits"
-    faiss_name = f"FAISS {faiss.__version__} IndexBinaryFlat"
+    name = f"in process, {count:,} × {_BITS} bits"
+    peer = f"FAISS {faiss.__version__} IndexBinaryFlat"
+    filled = f"filled at {shown(count / fill_seconds / 1000)} thousand images/s"
     return [
-        ratio_row(f"in process, {name}, one query", ours, faiss_name, theirs, _GOALS.get(count, 0.75)),
-        ratio_row(f"in process, {name}, batch of {_BATCH}", ours_batch, faiss_name, theirs_batch, 1.0),
-        Row(
-            f"in process, {name}: bytes of memory an image beyond its code",
-            f"filled at {shown(count / fill_seconds / 1000)} thousand images/s",
-            "",
-            beyond,
-            64,
-        ),
+        ratio_row(f"{name}, one query", one[0], peer, one[1], _GOALS.get(count, 0.75)),
+        ratio_row(f"{name}, batch of {_BATCH}", batch[0], peer, batch[1], 1.0),
+        Row(f"{name}: bytes of memory an image beyond its code", "", filled, beyond, 64),
     ]
+
+
+def _against_faiss(
+    resident: ResidentIndex, codes: Codes, queries: int, progress: Progress
+) -> tuple[tuple[Timing, Timing], tuple[Timing, Timing]]:
+    """(resident, FAISS) with one query, and with a batch."""
+    generator = np.random.default_rng(2)
+    restriction = Restriction(to_milliseconds(window_start(datetime.now(UTC), 3)))
+    peer = faiss.IndexBinaryFlat(_BITS)
+    peer.add(codes)
+    asked = list(codes[generator.integers(0, len(codes), queries)])
+    _check(resident, peer, asked[0], restriction)
+    one = in_turns(
+        lambda code: resident.nearest(HammingSum.plain(code.tobytes()), K, None, restriction),
+        lambda code: peer.search(code.reshape(1, -1), K),
+        asked,
+        progress=progress,
+        description=f"{len(codes):,} codes, one query",
+    )
+    batch = in_turns(
+        lambda part: resident.nearest_of_many(part, K, None, restriction),
+        lambda part: peer.search(part, K),
+        [codes[generator.integers(0, len(codes), _BATCH)] for _ in range(max(3, queries // 20))],
+        progress=progress,
+        description=f"{len(codes):,} codes, batches of {_BATCH}",
+        a_turn=1,
+    )
+    return one, batch
 
 
 def in_turns(
