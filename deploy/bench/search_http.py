@@ -87,7 +87,7 @@ def _rows(count: int, of: _Measured) -> list[Row]:
         ratio_row(f"{name}, by id, one client", alone, peer, of.alone[1], 0.15),
         ratio_row(f"the same {writes}", of.beside_writes[0], peer, of.beside_writes[1], None),
         Row(f"{name}: p50, ms", str(alone), "", alone.p50, 12 if many else None),
-        Row(f"{name}: bytes of the process's memory an image beyond its code", "", "", of.beyond, 64),
+        Row(f"{name}: bytes of the process's memory an image beyond its code", "", "", of.beyond, 64 if many else None),
         Row(f"{name}: seconds from start to ready", "", loading, of.ready_seconds, 120 if many else None),
         Row(share, str(of.under_load), load, of.under_load.p99 / alone.p50, 3),
         Row(visible, f"{shown(median)} / {shown(slowest)} s", writes, slowest, 1),
