@@ -181,6 +181,7 @@ def _add_dead_letters(subcommands: Subcommands) -> None:
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     listing = add_command(actions, "list", _list_dead_letters, "List the records that were refused, and why.")
     listing.add_argument("--all", action="store_true", help="also those that were replayed already")
+    listing.add_argument("--image-id", metavar="ID", help="only those of this image")
     replaying = add_command(
         actions, "replay", _replay_dead_letters, "Append refused records to the event source again, as they were."
     )
@@ -202,7 +203,9 @@ def _list_dead_letters(arguments: argparse.Namespace) -> int:
     shown = [
         letter
         for letter in letters
-        if (arguments.all or not letter.replayed) and arguments.reason in {None, letter.reason}
+        if (arguments.all or not letter.replayed)
+        and arguments.reason in {None, letter.reason}
+        and arguments.image_id in {None, letter.image_id}
     ]
     if arguments.json:
         print_line(json.dumps({"dead_letters": [asdict(letter) for letter in shown]}))

@@ -33,7 +33,7 @@ class Verdict(StrEnum):
 
 _DETAILS = {
     Verdict.NOT_INDEXED: "no event of this image has been indexed, or it left the window long ago; whether one was "
-    "refused, `indexer dead-letters list` tells",
+    "refused, and why, tells: indexer dead-letters list --image-id …",
     Verdict.DELETED: "the image was deleted",
     Verdict.EXPIRED: "the image's event time lies before the window",
     Verdict.OTHER_ENCODER: "the image has no code of the active encoder",

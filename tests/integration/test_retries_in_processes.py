@@ -103,3 +103,5 @@ def test_f15_a_bad_release_halts_the_worker_with_4_and_what_to_do(embedded: Prog
     embedded.ok("indexer", "run", "--until-caught-up")
     letters = embedded.json("indexer", "dead-letters", "list")["dead_letters"]
     assert {letter["image_id"] for letter in letters} == {f"bad-{number}" for number in range(500)}
+    (one,) = embedded.json("indexer", "dead-letters", "list", "--image-id", "bad-7")["dead_letters"]
+    assert (one["image_id"], one["reason"]) == ("bad-7", "event_invalid")
