@@ -1,4 +1,4 @@
-"""Looks at what the searcher shows, all the time, from memory and from the store; notes replies that break a promise."""
+"""Looks at what the searcher shows, all the time, from memory and from the store; notes what breaks a promise."""
 
 import threading
 import time
