@@ -152,7 +152,7 @@ def _document(base: str, image_id: str) -> dict[str, Any]:
 def _codes_of_pictures(base: str) -> list[str]:
     """The code of each of the model's pictures, as the searcher itself computes it."""
     seeds = [{"image": jpeg_picture(picture)} for picture in range(PICTURES)]
-    return [get_json(f"{base}/v1/search", {"seeds": [seed], "k": 1})["seed"]["code"] for seed in seeds]
+    return [get_json(f"{base}/v1/search", {"seeds": [seed], "k": 1})["seeds"][0]["code"] for seed in seeds]
 
 
 def _is_of(document: Mapping[str, Any], version: Version, codes: Sequence[str]) -> bool:
