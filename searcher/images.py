@@ -1,7 +1,8 @@
 """The catalogue itself: one image, its thumbnail, and pages of images found by words."""
 
+from searcher.cursors import decode_cursor, encode_cursor
 from searcher.search import Searcher, SearcherParts
-from searcher.wire import Filters, ImageReply, ImagesReply, ListedImage, decode_cursor, encode_cursor
+from searcher.wire import Filters, ImageReply, ImagesReply, ListedImage
 from shared.document import Document, words_of
 from shared.errors import CatalogueError, QueryInvalidError, RejectedError
 from shared.store import PageCursor

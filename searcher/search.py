@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from searcher.backend import Backend
+from searcher.cursors import HitCursor, decode_hit_cursor, encode_cursor
 from searcher.feedback import weigh_bits
 from searcher.folding import Folded, fold
 from searcher.resident.hamming_sum import HammingSum, HammingTerm
@@ -21,19 +22,7 @@ from searcher.stopwatch import Stopwatch
 from searcher.strategies import Found, Query
 from searcher.strategies.choosing import Strategies
 from searcher.strategies.resident import NotResidentError
-from searcher.wire import (
-    DEFAULT_K,
-    Crop,
-    Hit,
-    HitCursor,
-    SearchReply,
-    SearchRequest,
-    Seed,
-    SeedCode,
-    decode_hit_cursor,
-    encode_cursor,
-    shown_time,
-)
+from searcher.wire import DEFAULT_K, Crop, Hit, SearchReply, SearchRequest, Seed, SeedCode, shown_time
 from shared.document import Document
 from shared.errors import ConfigurationError, ImageNotVisibleError, QueryInvalidError, RejectedError, RejectionReason
 from shared.hash_code import from_hex

@@ -6,9 +6,7 @@ repeat what was sent.
 
 import base64
 import binascii
-import json
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
@@ -18,7 +16,7 @@ from searcher.strategies import StrategyName
 from shared.document import Document, Scalar, attribute_term
 from shared.hash_code import BITS_MAX
 from shared.rolling_window import from_milliseconds, to_milliseconds
-from shared.store import NEIGHBOURS_MAX, Neighbour, PageCursor, Restriction
+from shared.store import NEIGHBOURS_MAX, Neighbour, Restriction
 
 DEFAULT_K = 20
 _URL_CHARACTERS_MAX = 8192
@@ -288,45 +286,9 @@ class ImagesReply(_Wire):
     cursor: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class HitCursor:
-    """Where a page of hits ended: the next one starts behind (distance, image id), after so many hits in all."""
-
-    distance: int
-    image_id: str
-    shown: int
-
-
-def encode_cursor(cursor: PageCursor | HitCursor) -> str:
-    """A cursor as text that goes into a URL."""
-    plain = json.dumps(list(astuple(cursor)))
-    return base64.urlsafe_b64encode(plain.encode()).decode().rstrip("=")
-
-
-def decode_cursor(text: str) -> PageCursor:
-    """Read the cursor of a page of images; ValueError where it is not one."""
-    match _decoded(text):
-        case [int(event_time_ms), str(image_id)] if abs(event_time_ms) < 2**63:
-            return PageCursor(event_time_ms, image_id)
-    raise ValueError("not a cursor")
-
-
-def decode_hit_cursor(text: str) -> HitCursor:
-    """Read the cursor of a page of hits; ValueError where it is not one."""
-    match _decoded(text):
-        case [int(distance), str(image_id), int(shown)] if abs(distance) < 2**63 and 0 <= shown < 2**63:
-            return HitCursor(distance, image_id, shown)
-    raise ValueError("not a cursor")
-
-
 def shown_time(moment: datetime) -> str:
     """A UTC time as replies write it: ISO 8601, milliseconds, Z."""
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _decoded(text: str) -> Any:
-    padded = text + "=" * (-len(text) % 4)
-    return json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
 
 
 def _shown(document: Document) -> dict[str, Any]:

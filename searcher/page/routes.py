@@ -16,6 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pydantic import ValidationError
 from starlette.datastructures import UploadFile
 
+from searcher.cursors import decode_hit_cursor
 from searcher.page.export import read_ticked, to_csv, to_json
 from searcher.page.guarantee import guarantee_of
 from searcher.page.histogram import Histogram, histogram_of
@@ -25,7 +26,7 @@ from searcher.page.view import SeedView, View, card_of, data_uri, thumbnail_path
 from searcher.problems import problem_of, problem_of_fields, problem_of_status
 from searcher.services import Provided, Services
 from searcher.stopwatch import Stopwatch
-from searcher.wire import SearchReply, SearchRequest, Seed, decode_hit_cursor
+from searcher.wire import SearchReply, SearchRequest, Seed
 from shared.errors import CatalogueError, ImageNotVisibleError
 
 _PAGE_SIZE = 60

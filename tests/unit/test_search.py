@@ -15,7 +15,8 @@ from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
 
 from searcher.backend import Attendant, Backend, EncoderMissingError, QueryTimeoutError
-from searcher.wire import SearchReply, SearchRequest, decode_cursor, encode_cursor
+from searcher.cursors import decode_cursor, encode_cursor
+from searcher.wire import SearchReply, SearchRequest
 from shared.document import Document, Kind
 from shared.errors import (
     ConfigurationError,

@@ -18,8 +18,8 @@ import structlog
 from rich.console import Console
 from starlette.testclient import TestClient
 
+from searcher.cursors import encode_cursor
 from searcher.querying import build_request, print_reply
-from searcher.wire import encode_cursor
 from shared.errors import QueryInvalidError
 from shared.store import PageCursor
 from tests.searchers import ENCODER, NOW, FakeSearcher, code_near, code_of, fake_searcher, image
