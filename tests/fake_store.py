@@ -92,6 +92,10 @@ class FakeStore:
             found = {image_id: self._documents[image_id] for image_id in image_ids if image_id in self._documents}
         return {image_id: replace(document, thumbnail=None) for image_id, document in found.items()}
 
+    def documents_at(self, versions: Mapping[str, int]) -> Mapping[str, Document]:
+        found = self.documents(list(versions))
+        return {image_id: one for image_id, one in found.items() if one.live and one.version == versions[image_id]}
+
     def thumbnail(self, image_id: str) -> bytes | None:
         with self._answering():
             document = self._documents.get(image_id)

@@ -59,7 +59,7 @@ class Resident:
             as_of = self.as_of()
             hits = await self.ask(partial(_search, queries))
             try:
-                documents = await self._documents(sorted({image_id for some in hits for image_id in some.image_ids}))
+                documents = await self._documents(hits)
             except (StoreUnavailableError, QueryTimeoutError) as error:
                 told = f"from memory, without attributes: {error}"
                 return [_found(one, some, {}, as_of, told) for some in hits]
@@ -70,8 +70,16 @@ class Resident:
             self.index.apply(changes)
         return [_found(one, some, documents, as_of, reason) for some in hits]
 
-    async def _documents(self, image_ids: Sequence[str]) -> Mapping[str, Document]:
-        return await self._backend.ask(lambda store: store.documents(image_ids))
+    async def _documents(self, hits: Sequence[ResidentHits]) -> Mapping[str, Document]:
+        """The hits' documents; those that are not at hand in the version that is in memory, as they are now."""
+        versions = {
+            image_id: version
+            for some in hits
+            for image_id, version in zip(some.image_ids, some.versions.tolist(), strict=True)
+        }
+        at_hand = await self._backend.ask(lambda store: store.documents_at(versions))
+        others = [image_id for image_id in versions if image_id not in at_hand]
+        return {**at_hand, **await self._backend.ask(lambda store: store.documents(others))} if others else at_hand
 
     async def ask(self, question: Callable[[ResidentIndex], _Answer]) -> _Answer:
         """What `question` gives of the codes in memory; NotResidentError, QueryTimeoutError."""

@@ -181,6 +181,12 @@ class Store(Protocol):
     def documents(self, image_ids: Sequence[str]) -> Mapping[str, Document]:
         """What `settle` gives, without repairing."""
 
+    def documents_at(self, versions: Mapping[str, int]) -> Mapping[str, Document]:
+        """The live documents of these images at just these versions, as far as they are quickly at hand.
+
+        Any may be missing; one that is given may have been superseded or deleted in the last seconds.
+        """
+
     def thumbnail(self, image_id: str) -> bytes | None:
         """The WebP thumbnail kept with the live document of this id."""
 

@@ -62,6 +62,8 @@ class CodeFields:
 class ElasticsearchIndices:
     """The months. Of other processes' work it remembers only which graphs a month keeps, from its last `prepare` on:
     a month gets its fields once, and a document with a field that its month does not have is refused and tried again.
+
+    `months_seen` are those of the last look, for questions that need not be answered as of now.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class ElasticsearchIndices:
         self._pause = pause
         self._hnsw = hnsw
         self._graphs: Mapping[str, frozenset[str]] = {}
+        self.months_seen: Sequence[str] = ()
 
     def live(self) -> Sequence[str]:
         return sorted(self.fields())
@@ -114,6 +117,7 @@ class ElasticsearchIndices:
                 )
             codes, graphs = (mappings["properties"].get(kind, {}).get("properties", {}) for kind in ("codes", "graph"))
             fields[month] = CodeFields({name: field["dims"] for name, field in codes.items()}, frozenset(graphs))
+        self.months_seen = sorted(fields)
         return fields
 
     def versions(self, image_ids: Sequence[str], months: Sequence[str]) -> Mapping[str, Mapping[str, int]]:
@@ -122,9 +126,12 @@ class ElasticsearchIndices:
             found.setdefault(item["_id"], {})[month] = item["_version"]
         return found
 
-    def copies(self, image_ids: Sequence[str], months: Sequence[str]) -> Mapping[str, Mapping[str, Document]]:
+    def copies(
+        self, image_ids: Sequence[str], months: Sequence[str], *, real_time: bool = True
+    ) -> Mapping[str, Mapping[str, Document]]:
         found: dict[str, dict[str, Document]] = {}
-        for month, item in self._get(image_ids, months, source_excludes=["thumbnail", *DERIVED_FIELDS]):
+        excluded = ["thumbnail", *DERIVED_FIELDS]
+        for month, item in self._get(image_ids, months, source_excludes=excluded, realtime=real_time):
             found.setdefault(item["_id"], {})[month] = from_source(item["_source"])
         return found
 
@@ -184,13 +191,13 @@ class ElasticsearchIndices:
         ask(lambda client: client.indices.put_alias(index=index, name=ALIAS))
 
     def _get(
-        self, image_ids: Sequence[str], months: Sequence[str], **source: Any
+        self, image_ids: Sequence[str], months: Sequence[str], **options: Any
     ) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """The month and the item of each copy; one that could not be read is never taken for an absent one."""
         wanted = [{"_index": index_of(month), "_id": image_id} for month in months for image_id in image_ids]
         if not wanted:
             return
-        answer = self._connection.ask(lambda client: client.mget(docs=wanted, **source))
+        answer = self._connection.ask(lambda client: client.mget(docs=wanted, **options))
         for item in answer["docs"]:
             if "error" in item:
                 if item["error"]["type"] == "index_not_found_exception":

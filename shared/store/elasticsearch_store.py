@@ -111,6 +111,17 @@ class ElasticsearchStore:
     def documents(self, image_ids: Sequence[str]) -> Mapping[str, Document]:
         return monthly_indices.look_up(self.indices, image_ids)
 
+    def documents_at(self, versions: Mapping[str, int]) -> Mapping[str, Document]:
+        # A look in real time costs twice as much, and so does asking which months there are.
+        months = self.indices.months_seen or self.indices.live()
+        copies = self.indices.copies(list(versions), months, real_time=False)
+        return {
+            image_id: document
+            for image_id, of_image in copies.items()
+            for document in of_image.values()
+            if document.live and document.version == versions[image_id]
+        }
+
     def thumbnail(self, image_id: str) -> bytes | None:
         return self.indices.thumbnail(image_id)
 

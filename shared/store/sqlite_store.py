@@ -103,6 +103,10 @@ class SqliteStore:
                     found[image_id] = document_of(row, codes_of(connection, row[0]))
         return found
 
+    def documents_at(self, versions: Mapping[str, int]) -> Mapping[str, Document]:
+        found = self.documents(list(versions))
+        return {image_id: one for image_id, one in found.items() if one.live and one.version == versions[image_id]}
+
     def thumbnail(self, image_id: str) -> bytes | None:
         with self._database.reading() as connection:
             row = connection.execute(

@@ -62,6 +62,16 @@ def test_of_two_fits_at_the_same_time_one_wins_whole(subject: Subject) -> None:
 # Documents ------------------------------------------------------------------------------------------------------------
 
 
+def test_documents_are_given_at_the_versions_that_are_asked_for_and_no_other(subject: Subject) -> None:
+    subject.write(image("stays", 3), image("updated", 1), image("deleted", 1), now=LAST_MONTH)
+    subject.write(image("updated", 2), deletion("deleted", 2))
+    asked = {"stays": 3, "updated": 2, "deleted": 2, "unknown": 1}
+    found = subject.store.documents_at(asked)
+    assert found == {image_id: subject.store.documents([image_id])[image_id] for image_id in ("stays", "updated")}
+    assert subject.store.documents_at({"stays": 2, "updated": 1, "deleted": 1}) == {}
+    assert subject.store.documents_at({}) == {}
+
+
 def test_a_document_comes_back_as_it_was_written_but_for_its_thumbnail(subject: Subject) -> None:
     document = Document(
         image_id="sku/17 front",

@@ -175,6 +175,10 @@ class SimulatedStore:
     def documents(self, image_ids: Sequence[str]) -> Mapping[str, Document]:
         return monthly_indices.look_up(self.indices, image_ids)
 
+    def documents_at(self, versions: Mapping[str, int]) -> Mapping[str, Document]:
+        found = self.documents(list(versions))
+        return {image_id: one for image_id, one in found.items() if one.live and one.version == versions[image_id]}
+
     def thumbnail(self, image_id: str) -> bytes | None:
         found = monthly_indices.look_up(self.indices, [image_id]).get(image_id)
         return None if found is None or not found.live else found.thumbnail
