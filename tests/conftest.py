@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import signal
 import socket
 import urllib.request
 import uuid
@@ -17,6 +18,10 @@ from hypothesis import HealthCheck, settings
 if TYPE_CHECKING:
     from tests.elasticsearch_server import ElasticsearchServer
     from tests.programs import Programs
+
+# A shell gives what it starts in the background no Ctrl-C, nor would the programs have one that tests start and stop.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 DATA_VARIABLE = "CATALOGUE_TEST_DATA"
 IN_CI = os.environ.get("CI") == "true"
