@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from shared.document import Document, Kind
+from shared.errors import StoreUnavailableError
 from shared.rolling_window import month_of, to_milliseconds
 from shared.store import WriteOutcome
 from shared.store.elasticsearch import Connection
@@ -292,14 +293,18 @@ def test_a_month_that_expires_under_writes_in_flight_is_not_made_again(own_elast
         store.write([image(number, 1, long_ago) for number in range(200)], long_ago)
         dropped: list[str] = []
         dropping = threading.Thread(target=lambda: dropped.extend(store.drop_expired(now, 3)))
-        outcomes: list[object] = []
         for start in range(0, 200, 20):
             if start == 60:
                 dropping.start()
-            outcomes += store.write([image(number, 2, now) for number in range(start, start + 20)], now)
+            batch = [image(number, 2, now) for number in range(start, start + 20)]
+            try:
+                assert store.write(batch, now) == [WriteOutcome.WRITTEN] * 20
+            except StoreUnavailableError:
+                # Just while a shard goes it may neither answer nor be gone; a worker then writes again.
+                dropping.join()
+                assert set(store.write(batch, now)) <= {WriteOutcome.WRITTEN, WriteOutcome.REPEATED}
         dropping.join()
         assert dropped == ["2026.07"]
-        assert outcomes == [WriteOutcome.WRITTEN] * 200
         assert list(server.ask("GET", "catalogue*")) == ["catalogue-2026.11"]
     assert server.live_copies() == sorted((f"image/{number}", 2) for number in range(200))
 
