@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from searcher.folding import Folded
-from searcher.search import Page, ResolvedSeed, Searcher, distance_from
+from searcher.search import ResolvedSeed, Searcher, distance_from, page_of
 from searcher.stopwatch import Stopwatch
 from searcher.strategies import StrategyName
 from searcher.strategies.resident import NotResidentError, Resident
@@ -47,8 +47,7 @@ def _alike(place: int, request: SearchRequest) -> str:
     together = (
         len(request.seeds) == 1
         and request.cursor is None
-        and not request.group_by_item
-        and request.fold_radius is None
+        and not request.stands_for_several
         and request.strategy in (StrategyName.AUTO, StrategyName.RESIDENT)
     )
     return request.model_dump_json(exclude={"seeds", "strategy"}) if together else f"alone: {place}"
@@ -87,10 +86,15 @@ async def _answer_together(
     # One window for all of them: the clock is read once.
     first = searcher.query(distances[0], count, group[0].request)
     queries = [replace(first, distance=distance) for distance in distances]
-    found = await resident.nearest_of_many(queries)
+    watch = Stopwatch()
+    with watch.stage("nearest"):
+        found = await resident.nearest_of_many(queries)
+    for one in group:
+        # Each waited for all of them.
+        one.watch.seconds |= watch.seconds
     return {
         one.place: searcher.reply(
-            Page(answer, [Folded(near) for near in answer.neighbours]), one.seeds, distance, one.watch
+            page_of(answer, [Folded(near) for near in answer.neighbours], count), one.seeds, distance, one.watch
         )
         for one, answer, distance in zip(group, found, distances, strict=True)
     }

@@ -91,10 +91,7 @@ class Explainer:
         distance = distance_from([seed], request)
         restriction = request.restriction(self.searcher.visible_after_ms())
         resident = self.searcher.strategies.resident()
-        if not resident.index.can_filter(restriction):
-            raise QueryInvalidError(
-                "a filter is on an attribute that is not kept in memory (CATALOGUE_RESIDENT_FIELDS)"
-            )
+        resident.check(restriction)
         as_of = resident.as_of()
         counts = await resident.ask(lambda index: index.histogram(distance, restriction))
         return HistogramReply(bits=len(counts) - 1, counts=counts.tolist(), as_of=shown_time(as_of))

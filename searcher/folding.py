@@ -17,7 +17,7 @@ class Folded:
     others: Sequence[str] = ()
 
 
-def fold(neighbours: Sequence[Neighbour], codes: Mapping[str, bytes], radius: int) -> list[Folded]:
+def fold(neighbours: Sequence[Neighbour], codes: Mapping[str, bytes | None], radius: int) -> list[Folded]:
     """Fold each hit into the first one before it that is at most `radius` bits away and is itself not folded.
 
     `codes` has the hits' codes by image id; a hit without one stands for itself.

@@ -210,26 +210,19 @@ class Searcher:
 
     async def _nearest(self, distance: HammingSum, request: SearchRequest) -> Page:
         """A page of hits behind the request's cursor."""
-        after = _cursor_of(request)
-        k = request.k or DEFAULT_K
-        shown = 0 if after is None else after.shown
-        count = shown + k
-        if request.group_by_item or request.fold_radius is not None:
+        after, k = _cursor_of(request), request.k or DEFAULT_K
+        count = k + (0 if after is None else after.shown)
+        if request.stands_for_several:
             count *= _PICTURES_PER_HIT
         while True:
-            found = await self._ask(distance, count, request)
-            chosen = await self._chosen(found.neighbours, request)
-            hits = [one for one in chosen if after is None or _place(one) > (after.distance, after.image_id)][:k]
-            if len(hits) == k or found.exhausted or not found.complete:
-                break
-            if len(found.neighbours) < count:
-                reason = f"the store gives the nearest {len(found.neighbours)} pictures only"
-                found = replace(found, complete=False, reason=reason)
-                break
+            found = await self.strategies.nearest(request.strategy, self.query(distance, count, request, after))
+            page = page_of(found, await self._chosen(found.neighbours, request), k, after)
+            if len(page.hits) == k or found.exhausted or not found.complete:
+                return page
+            if found.limit is not None and count >= found.limit:
+                reason = f"the store gives the nearest {found.limit} pictures only"
+                return replace(page, found=replace(found, complete=False, reason=reason))
             count *= _PICTURES_PER_HIT
-        is_last = len(hits) < k or (found.exhausted and hits[-1] is chosen[-1])
-        cursor = None if is_last else encode_cursor(HitCursor(*_place(hits[-1]), shown + len(hits)))
-        return Page(found, hits, cursor)
 
     async def _chosen(self, neighbours: Sequence[Neighbour], request: SearchRequest) -> list[Folded]:
         """The neighbours that may be hits, near-duplicates folded."""
@@ -239,24 +232,37 @@ class Searcher:
         if request.fold_radius is None:
             return [Folded(one) for one in chosen]
         encoder_id = self._backend.encoder_or_raise().encoder_id
-        ids = [one.document.image_id for one in chosen]
-        documents = await self._backend.ask(lambda store: store.documents(ids))
-        codes = {image_id: one.codes[encoder_id] for image_id, one in documents.items() if encoder_id in one.codes}
+        codes = {one.document.image_id: one.document.codes.get(encoder_id) for one in chosen}
+        # From memory, documents come with their codes.
+        lacking = [image_id for image_id, code in codes.items() if code is None]
+        if lacking:
+            documents = await self._backend.ask(lambda store: store.documents(lacking))
+            codes |= {image_id: one.codes.get(encoder_id) for image_id, one in documents.items()}
         return fold(chosen, codes, request.fold_radius)
 
-    async def _ask(self, distance: HammingSum, count: int, request: SearchRequest) -> Found:
-        return await self.strategies.nearest(request.strategy, self.query(distance, count, request))
-
-    def query(self, distance: HammingSum, count: int, request: SearchRequest) -> Query:
+    def query(self, distance: HammingSum, count: int, request: SearchRequest, after: HitCursor | None = None) -> Query:
         """What a strategy is asked."""
         encoder_id = self._backend.encoder_or_raise().encoder_id
-        return Query(encoder_id, distance, count, request.radius, request.restriction(self.visible_after_ms()))
+        restriction = request.restriction(self.visible_after_ms())
+        # Where a hit stands for several pictures, those before decide which ones it stands for.
+        known = after is not None and not request.stands_for_several
+        place = (after.distance, after.image_id) if after is not None and known else None
+        return Query(encoder_id, distance, count, request.radius, restriction, place)
 
     def _observe(self, reply: SearchReply) -> None:
         for stage, milliseconds in reply.took_ms.items():
             self._parts.metrics.query_seconds.labels(stage).observe(milliseconds / 1000)
         if not reply.complete:
             self._parts.metrics.incomplete.inc()
+
+
+def page_of(found: Found, chosen: Sequence[Folded], k: int, after: HitCursor | None = None) -> Page:
+    """The first `k` of the chosen that lie behind the cursor, and the cursor behind these where there are more."""
+    hits = [one for one in chosen if after is None or _place(one) > (after.distance, after.image_id)][:k]
+    if len(hits) < k or (found.exhausted and hits[-1] is chosen[-1]):
+        return Page(found, hits)
+    shown = k + (0 if after is None else after.shown)
+    return Page(found, hits, encode_cursor(HitCursor(*_place(hits[-1]), shown)))
 
 
 def distance_from(seeds: Sequence[ResolvedSeed], request: SearchRequest) -> HammingSum:

@@ -146,6 +146,11 @@ class SearchRequest(Filters):
         return self
 
     @property
+    def stands_for_several(self) -> bool:
+        """Whether a hit may stand for several pictures."""
+        return self.group_by_item or self.fold_radius is not None
+
+    @property
     def streams(self) -> bool:
         """Whether all images within the radius are asked for, however many."""
         return self.k is None and self.radius is not None

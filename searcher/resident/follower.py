@@ -84,8 +84,9 @@ class Follower:
         except IndexFullError as error:
             self._forget(Phase.FULL, str(error))
             self._log.error("the window does not fit into memory: the store is searched instead", detail=str(error))
-        except BaseException as error:
-            # A bug must not leave an index behind that looks followed; the thread's own handler tells it.
+        except (
+            BaseException
+        ) as error:  # A bug must not leave an index that looks followed; the thread's handler tells it.
             self._forget(Phase.AWAY, f"following ended: {error!r}")
             raise
 

@@ -32,13 +32,17 @@ class StrategyName(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """The `count` visible images of the least `distance`, none beyond `radius` (None: any distance)."""
+    """The `count` visible images of the least `distance`, none beyond `radius` (None: any distance).
+
+    Of these, the ones up to the place `after` (distance, image id) are known already and need not be given.
+    """
 
     encoder_id: str
     distance: HammingSum
     count: int
     radius: int | None
     restriction: Restriction
+    after: tuple[int, str] | None = None
 
     @property
     def code(self) -> bytes:
@@ -61,7 +65,7 @@ class Found:
     `exact_up_to`: every image at most so far away was compared, whatever the count cut off; None where nothing of the
     kind is known. `compared`: how many codes were. `as_of`: all that the store had acknowledged before is included.
     `complete` is False, with the `reason`, where images may be missing that should be here. `exhausted`: there are no
-    more within the radius.
+    more within the radius. `limit`: so many are given at most, however many were asked for; None where all are.
     """
 
     strategy: StrategyName
@@ -72,6 +76,7 @@ class Found:
     exhausted: bool
     complete: bool = True
     reason: str | None = None
+    limit: int | None = None
 
     @property
     def exact(self) -> bool:

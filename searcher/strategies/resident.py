@@ -1,7 +1,9 @@
 """The strategy that searches the codes in this process's memory, and asks the store for the hits' documents only."""
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import TypeVar
@@ -14,9 +16,9 @@ from searcher.resident.index import ResidentHits, ResidentIndex
 from searcher.strategies import Found, Query, StrategyName
 from shared.document import Document, Kind, attribute_terms
 from shared.errors import DependencyUnavailableError, QueryInvalidError, StoreUnavailableError
-from shared.store import Change, Neighbour
+from shared.store import Change, Neighbour, Restriction
 
-_Answer = TypeVar("_Answer")
+_Result = TypeVar("_Result")
 
 # Where documents turn out newer than what is in memory, that is taken over and the search done again, so often.
 _TRIES_MAX = 3
@@ -50,25 +52,30 @@ class Resident:
         Several queries have one code each, and share the passes over the codes.
         """
         one = queries[0]
-        if not self.index.can_filter(one.restriction):
-            raise QueryInvalidError(
-                "a filter is on an attribute that is not kept in memory: name it in CATALOGUE_RESIDENT_FIELDS, or have "
-                "the store searched (strategy `flat`)"
-            )
+        self.check(one.restriction)
         for _ in range(_TRIES_MAX):
             as_of = self.as_of()
-            hits = await self.ask(partial(_search, queries))
+            answers = await self.ask(partial(_search, queries))
+            hits = [answer.hits for answer in answers]
             try:
                 documents = await self._documents(hits)
             except (StoreUnavailableError, QueryTimeoutError) as error:
                 told = f"from memory, without attributes: {error}"
-                return [_found(one, some, {}, as_of, told) for some in hits]
+                return _all_found(answers, {}, as_of, told)
             changes = [change for some in hits for change in _newer(one.encoder_id, some, documents)]
             reason = _CHANGED if changes else None
             if not changes:
                 break
             self.index.apply(changes)
-        return [_found(one, some, documents, as_of, reason) for some in hits]
+        return _all_found(answers, documents, as_of, reason)
+
+    def check(self, restriction: Restriction) -> None:
+        """QueryInvalidError where it restricts what is not in memory."""
+        if not self.index.can_filter(restriction):
+            raise QueryInvalidError(
+                "a filter is on an attribute that is not kept in memory: name it in CATALOGUE_RESIDENT_FIELDS, or have "
+                "the store searched (strategy `flat`)"
+            )
 
     async def _documents(self, hits: Sequence[ResidentHits]) -> Mapping[str, Document]:
         """The hits' documents; those that are not at hand in the version that is in memory, as they are now."""
@@ -81,7 +88,7 @@ class Resident:
         others = [image_id for image_id in versions if image_id not in at_hand]
         return {**at_hand, **await self._backend.ask(lambda store: store.documents(others))} if others else at_hand
 
-    async def ask(self, question: Callable[[ResidentIndex], _Answer]) -> _Answer:
+    async def ask(self, question: Callable[[ResidentIndex], _Result]) -> _Result:
         """What `question` gives of the codes in memory; NotResidentError, QueryTimeoutError."""
         before = self.follower.state
         if before.as_of is None:
@@ -104,12 +111,40 @@ def _missing(state: FollowerState) -> NotResidentError:
     return NotResidentError(f"the codes are not in memory: {state.detail or 'they are being read'}")
 
 
-def _search(queries: Sequence[Query], index: ResidentIndex) -> list[ResidentHits]:
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """The hits of a query that are to be given, and whether there are no more."""
+
+    query: Query
+    hits: ResidentHits
+    exhausted: bool
+
+
+def _search(queries: Sequence[Query], index: ResidentIndex) -> list[_Answer]:
     one = queries[0]
     if len(queries) == 1:
-        return [index.nearest(one.distance, one.count, one.radius, one.restriction)]
-    codes = np.array([list(query.code) for query in queries], dtype=np.uint8)
-    return index.nearest_of_many(codes, one.count, one.radius, one.restriction)
+        found = [index.nearest(one.distance, one.count, one.radius, one.restriction)]
+    else:
+        codes = np.array([list(query.code) for query in queries], dtype=np.uint8)
+        found = index.nearest_of_many(codes, one.count, one.radius, one.restriction)
+    return [
+        _Answer(query, _behind(query.after, hits), exhausted=len(hits.image_ids) < one.count)
+        for query, hits in zip(queries, found, strict=True)
+    ]
+
+
+def _behind(after: tuple[int, str] | None, hits: ResidentHits) -> ResidentHits:
+    """The hits behind a place: documents need not be read of those that are known already."""
+    if after is None:
+        return hits
+    start = bisect_right(list(zip(hits.distances.tolist(), hits.image_ids, strict=True)), after)
+    return ResidentHits(
+        hits.distances[start:],
+        hits.image_ids[start:],
+        hits.versions[start:],
+        hits.event_times_ms[start:],
+        hits.compared,
+    )
 
 
 def _newer(encoder_id: str, hits: ResidentHits, documents: Mapping[str, Document]) -> Iterator[Change]:
@@ -118,14 +153,37 @@ def _newer(encoder_id: str, hits: ResidentHits, documents: Mapping[str, Document
         document = documents.get(image_id)
         if document is None:
             yield Change(image_id, version + 1, 0, None)
-        elif document.version > version:
+        elif document.version > version and document.kind is not Kind.MOVED:
+            # (What a MOVED marker speaks of is on its way to the feed; until then the older version stays.)
             code = document.codes.get(encoder_id) if document.live else None
             yield Change(image_id, document.version, document.event_time_ms, code, attribute_terms(document.attributes))
 
 
-def _found(
-    query: Query, hits: ResidentHits, documents: Mapping[str, Document], as_of: datetime, reason: str | None
-) -> Found:
+def _all_found(
+    answers: Sequence[_Answer], documents: Mapping[str, Document], as_of: datetime, reason: str | None
+) -> list[Found]:
+    """The answers with their documents, complete where there is no `reason` why not."""
+    found = []
+    for answer in answers:
+        most = answer.query.distance.bounds[1]
+        reach = most if answer.query.radius is None else min(answer.query.radius, most)
+        found.append(
+            Found(
+                StrategyName.RESIDENT,
+                _neighbours(answer.hits, documents),
+                reach if reason is None else None,
+                answer.hits.compared,
+                as_of,
+                exhausted=answer.exhausted,
+                complete=reason is None,
+                reason=reason,
+            )
+        )
+    return found
+
+
+def _neighbours(hits: ResidentHits, documents: Mapping[str, Document]) -> list[Neighbour]:
+    """The hits with their documents; where there is none, with what is in memory."""
     neighbours = []
     columns = zip(hits.image_ids, hits.distances.tolist(), hits.versions.tolist(), hits.event_times_ms, strict=True)
     for image_id, distance, version, event_time_ms in columns:
@@ -133,14 +191,4 @@ def _found(
         if document is None or not document.live:
             document = Document(image_id, Kind.IMAGE, version, True, int(event_time_ms))
         neighbours.append(Neighbour(distance, document))
-    most = query.distance.bounds[1]
-    return Found(
-        StrategyName.RESIDENT,
-        neighbours,
-        (most if query.radius is None else min(query.radius, most)) if reason is None else None,
-        hits.compared,
-        as_of,
-        exhausted=len(neighbours) < query.count,
-        complete=reason is None,
-        reason=reason,
-    )
+    return neighbours

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from searcher.backend import Backend
 from searcher.strategies import Found, Query, StrategyName
-from shared.store import NEIGHBOURS_MAX
+from shared.store import NEIGHBOURS_MAX, Neighbours
 
 
 class Flat:
@@ -16,21 +16,11 @@ class Flat:
         self._now = now
 
     async def nearest(self, query: Query) -> Found:
-        code, count = query.code, min(query.count, NEIGHBOURS_MAX)
-        as_of = searchable_since(self._backend, self._now())
+        code, as_of = query.code, searchable_since(self._backend, self._now())
         found = await self._backend.ask(
-            lambda store: store.nearest(query.encoder_id, code, count, query.radius, query.restriction)
+            lambda store: store.nearest(query.encoder_id, code, count_of(query), query.radius, query.restriction)
         )
-        return Found(
-            StrategyName.FLAT,
-            found.neighbours,
-            query.reach if found.complete else None,
-            found.compared,
-            as_of,
-            exhausted=len(found.neighbours) < count,
-            complete=found.complete,
-            reason=found.reason,
-        )
+        return found_in_store(StrategyName.FLAT, query, found, query.reach, as_of)
 
 
 class Hnsw:
@@ -41,24 +31,38 @@ class Hnsw:
         self._now = now
 
     async def nearest(self, query: Query) -> Found:
-        code, count = query.code, min(query.count, NEIGHBOURS_MAX)
-        as_of = searchable_since(self._backend, self._now())
+        code, as_of = query.code, searchable_since(self._backend, self._now())
         found = await self._backend.ask(
-            lambda store: store.approximately_nearest(query.encoder_id, code, count, query.radius, query.restriction)
+            lambda store: store.approximately_nearest(
+                query.encoder_id, code, count_of(query), query.radius, query.restriction
+            )
         )
-        return Found(
-            StrategyName.HNSW,
-            found.neighbours,
-            None,
-            found.compared,
-            as_of,
-            exhausted=len(found.neighbours) < count,
-            complete=found.complete,
-            reason=found.reason,
-        )
+        return found_in_store(StrategyName.HNSW, query, found, None, as_of)
 
 
 def searchable_since(backend: Backend, now: datetime) -> datetime:
     """What was acknowledged before this is among what a search of the store that begins now sees."""
     seconds = 0.0 if backend.store is None else backend.store.searchable_after_seconds
     return now - timedelta(seconds=seconds)
+
+
+def count_of(query: Query) -> int:
+    """How many a store can be asked for."""
+    return min(query.count, NEIGHBOURS_MAX)
+
+
+def found_in_store(
+    strategy: StrategyName, query: Query, found: Neighbours, exact_up_to: int | None, as_of: datetime
+) -> Found:
+    """What a store gave for `count_of(query)`."""
+    return Found(
+        strategy,
+        found.neighbours,
+        exact_up_to if found.complete else None,
+        found.compared,
+        as_of,
+        exhausted=len(found.neighbours) < count_of(query),
+        complete=found.complete,
+        reason=found.reason,
+        limit=NEIGHBOURS_MAX,
+    )

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from searcher.backend import Backend
 from searcher.strategies import Found, Query, StrategyName
-from searcher.strategies.stored import Flat, searchable_since
+from searcher.strategies.stored import Flat, count_of, found_in_store, searchable_since
 from shared.hash_code import SUBCODE_BITS, subcode_keys
-from shared.store import NEIGHBOURS_MAX, Neighbours
+from shared.store import Neighbours
 
 # What one question may name (Elasticsearch's default limit of a `terms` query).
 KEYS_MAX = 65_536
@@ -43,14 +43,14 @@ class Subcode:
         for radius in self._radii(query):
             found = await self._within(query, radius)
             compared += found.compared
-            if (proof := _proven(query, radius, found)) is not None:
-                return _found(query, proof, radius, compared, as_of)
-            if len(found.neighbours) == _count(query):
-                farthest = found.neighbours[-1].distance
-                if key_count(len(query.code) // 2, farthest) <= KEYS_MAX:
-                    found = await self._within(query, farthest)
-                    return _found(query, found, farthest, compared + found.compared, as_of)
-                break
+            if len(found.neighbours) == count_of(query) and not _is_proven(query, radius, found):
+                radius = found.neighbours[-1].distance  # noqa: PLW2901 (as near as that, it proves all)
+                if key_count(len(query.code) // 2, radius) > KEYS_MAX:
+                    break
+                found = await self._within(query, radius)
+                compared += found.compared
+            if _is_proven(query, radius, found):
+                return found_in_store(StrategyName.SUBCODE, query, replace(found, compared=compared), radius, as_of)
         return await self._flat.nearest(query)
 
     def _radii(self, query: Query) -> Iterator[int]:
@@ -70,34 +70,15 @@ class Subcode:
         """The nearest of all codes that share a neighbourhood: all within `radius` are among them, others may be."""
         restriction = replace(query.restriction, subcodes=keys_within(query.code, radius).tolist())
         return await self._backend.ask(
-            lambda store: store.nearest(query.encoder_id, query.code, _count(query), query.radius, restriction)
+            lambda store: store.nearest(query.encoder_id, query.code, count_of(query), query.radius, restriction)
         )
 
 
-def _count(query: Query) -> int:
-    return min(query.count, NEIGHBOURS_MAX)
-
-
-def _found(query: Query, found: Neighbours, radius: int, compared: int, as_of: datetime) -> Found:
-    return Found(
-        StrategyName.SUBCODE,
-        found.neighbours,
-        radius if found.complete else None,
-        compared,
-        as_of,
-        exhausted=len(found.neighbours) < _count(query),
-        complete=found.complete,
-        reason=found.reason,
-    )
-
-
-def _proven(query: Query, radius: int, found: Neighbours) -> Neighbours | None:
-    """What was found, where nothing nearer can be missing."""
+def _is_proven(query: Query, radius: int, found: Neighbours) -> bool:
+    """Whether no nearer one is missing from what was found; another look makes nothing complete."""
     if not found.complete or radius >= query.reach:
-        return found
-    if len(found.neighbours) == _count(query) and found.neighbours[-1].distance <= radius:
-        return found
-    return None
+        return True
+    return len(found.neighbours) == count_of(query) and found.neighbours[-1].distance <= radius
 
 
 def keys_within(code: bytes, radius: int) -> NDArray[np.int64]:

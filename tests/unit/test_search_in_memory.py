@@ -1,7 +1,7 @@
 """What a searcher answers from memory: the same as the store, and what only memory can: several seeds, histograms."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -154,6 +154,22 @@ def test_a_cursor_of_something_else_is_refused(client: TestClient) -> None:
     assert (refused.status_code, refused.json()["detail"]) == (422, "The cursor is not one of a reply.")
 
 
+async def test_documents_are_read_of_the_hits_of_a_page_alone(
+    made: FakeSearcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    at_versions = made.store.documents_at
+
+    def counted(versions: Mapping[str, int]) -> Mapping[str, Document]:
+        asked.append(len(versions))
+        return at_versions(versions)
+
+    monkeypatch.setattr(made.store, "documents_at", counted)
+    cursor = (await ask(made, k=50)).cursor
+    assert len((await ask(made, k=50, cursor=cursor)).hits) == 50
+    assert asked == [50, 50]
+
+
 def test_a_radius_alone_streams_all_within_it(made: FakeSearcher, client: TestClient) -> None:
     made.put(*(image(f"near-{n:04}", code_near(SEED, n % 30)) for n in range(2500)))
     reply = client.post("/v1/search", json={"seeds": [{"code": SEED.hex()}], "radius": 25})
@@ -196,7 +212,10 @@ def test_a_batch_answers_each_query_as_alone(made: FakeSearcher, client: TestCli
     for query, reply in zip(queries[:20] + queries[21:23], replies[:20] + replies[21:23], strict=True):
         alone = client.post("/v1/search", json=query).json()
         assert reply["hits"] == alone["hits"]
-        assert reply["strategy"] == alone["strategy"]
+        assert {name: reply[name] for name in reply if name != "took_ms"} == {
+            name: alone[name] for name in alone if name != "took_ms"
+        }
+        assert set(reply["took_ms"]) == set(alone["took_ms"])
     assert replies[20] == client.post("/v1/search", json=queries[20]).json()
     assert (replies[23]["status"], replies[23]["reason"]) == (422, "query_invalid")
 

@@ -1,15 +1,25 @@
 """Multi-index hashing: no code within the radius goes without one of the keys, and few keys are asked for."""
 
+from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from searcher.strategies.subcode import KEYS_MAX, key_count, keys_within
+from searcher.backend import Backend
+from searcher.resident.hamming_sum import HammingSum
+from searcher.strategies import Query
+from searcher.strategies.subcode import KEYS_MAX, Subcode, key_count, keys_within
 from shared.hash_code import subcode_keys
-from tests.store_subject import flipped
+from shared.store import Neighbours
+from tests.fake_store import FakeStore
+from tests.store_subject import ALL, ENCODER, NOW, deletion, flipped, image
+
+ZERO = bytes(8)
+GENERATOR = np.random.default_rng(4)
 
 
 @pytest.mark.parametrize("bits", [16, 32, 64, 256, 1024, 4096])
@@ -49,3 +59,29 @@ def test_the_bound_is_sharp_a_code_one_bit_farther_may_have_none_of_the_keys() -
         for second in combinations(range(16, 32), 2)
     ]
     assert not any(keys & set(subcode_keys(number.to_bytes(4)).tolist()) for number in beyond)
+
+
+async def test_images_that_go_between_two_questions_leave_no_short_answer_that_looks_exact() -> None:
+    """The first question shows how far the k-th lies; then all near ones are deleted."""
+    near = [image(f"near-{number}", code=flipped(ZERO, 2 + number, GENERATOR)) for number in range(4)]
+    far = [image(f"far-{number}", code=flipped(ZERO, 60, GENERATOR)) for number in range(4)]
+
+    class Shrinking(FakeStore):
+        questions = 0
+
+        def nearest(self, *question: Any) -> Neighbours:
+            self.questions += 1
+            if self.questions == 2:
+                self.write([deletion(one.image_id, 2) for one in near], NOW)
+            return super().nearest(*question)
+
+    store = Shrinking()
+    store.write([*near, *far], NOW)
+    with ThreadPoolExecutor(1) as threads:
+        backend = Backend(threads, threads, 20)
+        backend.store = store
+        query = Query(ENCODER, HammingSum.plain(ZERO), 4, None, ALL)
+        found = await Subcode(backend, lambda: NOW).nearest(query)
+    assert store.questions > 2
+    assert found.exact
+    assert [one.document.image_id for one in found.neighbours] == [one.image_id for one in far]
