@@ -17,7 +17,7 @@ $(INSTALLED): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one: make PYTHON=python3.12 …")'
 	@echo "Installing into $(VENV); the first time takes some minutes."
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --editable '.[onnx,bench,test]'
+	@$(BIN)/pip install --quiet --editable '.[onnx,bench,bovw,evaluate,train,test]'
 	@touch $@
 
 demo: install ## Index a drawn catalogue and serve the page; IMAGES=DIR: your pictures; DEMO_SECONDS=N: stop by itself
