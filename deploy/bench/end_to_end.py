@@ -8,8 +8,8 @@ batch. The other uses this project's embedder, which calls the network on severa
 """
 
 import functools
-import http.server
-import threading
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -118,20 +118,17 @@ def decode_pixels(content: bytes, limits: DecodeLimits) -> NDArray[np.uint8]:
 
 def serve_pictures(bench: rig.Bench) -> None:
     """A local image host over the clothing folder, and the setting that allows it."""
-    handler = functools.partial(QuietHandler, directory=str(rig.data_dir() / "data" / "clothing"))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    bench.stack.callback(server.shutdown)
-    bench.settings["fetch_allowed_hosts"] = f"127.0.0.1:{server.server_address[1]}"
-
-
-class QuietHandler(http.server.SimpleHTTPRequestHandler):
-    """Serves files, keeps connections open, says nothing."""
-
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base class's name)
-        """Say nothing."""
+    command = [
+        sys.executable,
+        str(Path(__file__).with_name("picture_host.py")),
+        str(rig.data_dir() / "data" / "clothing"),
+    ]
+    host = bench.stack.enter_context(
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    )
+    assert host.stdout is not None
+    bench.settings["fetch_allowed_hosts"] = f"127.0.0.1:{int(host.stdout.readline())}"
+    bench.stack.callback(host.kill)
 
 
 def worker_figures(bench: rig.Bench, pictures: list[tuple[str, str, Path]], by_url: bool) -> dict[str, float]:
