@@ -75,6 +75,18 @@ class Settings(BaseSettings):
     )
     threads: int = Field(0, ge=0, le=1024, description="Threads of the network on a CPU; 0: one for each core.")
 
+    embedding_cache: Path | None = Field(
+        None,
+        description="File in which embeddings are kept and looked up, so that the same pictures cost the network once, "
+        "whichever command embeds them; for one machine, any number of processes.",
+    )
+    embedding_cache_bytes_max: int = Field(
+        4 * 1024**3,
+        ge=MEBIBYTE,
+        description="Bytes of that file, 3.1 KB a picture at 768 dimensions, 16.4 KB at 4,096; at this size nothing is "
+        "added any more.",
+    )
+
     # The worker's bounds
     in_flight_records_max: int = Field(
         512, ge=1, le=100_000, description="Records read and not yet done; at this number the reader pauses."

@@ -1,10 +1,15 @@
 """The one place where the embedder's setting becomes an object. A library is imported when it is needed."""
 
+import platform
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from shared.encoding.embedder import Embedder, EmbedderSpec
 from shared.errors import ConfigurationError
 from shared.settings import Settings
+
+_COMPUTING = ("numpy", "torch", "torchvision", "onnxruntime")
+"""Libraries whose releases may compute differently, in the last bits."""
 
 
 def open_embedder(settings: Settings, stored: EmbedderSpec | None = None) -> Embedder:
@@ -13,8 +18,20 @@ def open_embedder(settings: Settings, stored: EmbedderSpec | None = None) -> Emb
     `stored` is the spec of an encoder that is fitted already: its number format is taken, and weights other than its
     are refused. Raises ConfigurationError (an unknown name, a damaged or wrong weights file, a missing library) and
     DependencyUnavailableError (ImageNet weights that are not in the cache and can't be downloaded now).
+
+    With `CATALOGUE_EMBEDDING_CACHE` rows are kept in a file and looked up there: see `shared.encoding.embedding_cache`.
     """
     check_embedder(settings)
+    embedder = _open(settings, stored)
+    if settings.embedding_cache is None:
+        return embedder
+    from shared.encoding.embedding_cache import CachedEmbedder, EmbeddingCache  # noqa: PLC0415
+
+    cache = EmbeddingCache(settings.embedding_cache, settings.embedding_cache_bytes_max)
+    return CachedEmbedder(embedder, cache, _conditions(settings))
+
+
+def _open(settings: Settings, stored: EmbedderSpec | None) -> Embedder:
     family, _, rest = settings.embedder.partition(":")
     if family == "vgg16":
         from shared.encoding.vgg16 import open_vgg16  # noqa: PLC0415 (torch takes seconds to import)
@@ -25,6 +42,23 @@ def open_embedder(settings: Settings, stored: EmbedderSpec | None = None) -> Emb
 
         return ClassicEmbedder()
     return _open_onnx(rest, settings, stored)
+
+
+def _conditions(settings: Settings) -> str:
+    """What can turn the last bit of a row beside its embedder's spec and batch size."""
+    device = "cpu"
+    if settings.embedder.partition(":")[0] == "vgg16":
+        from shared.encoding.vgg16 import device_name  # noqa: PLC0415
+
+        device = device_name(settings.device)
+    return f"{platform.machine()} {device} {settings.threads} {[_version(name) for name in _COMPUTING]}"
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
 
 
 def check_embedder(settings: Settings) -> None:

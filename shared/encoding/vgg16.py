@@ -151,6 +151,12 @@ class Vgg16Embedder:
         return uploaded
 
 
+def device_name(setting: str) -> str:
+    """The device that the setting names, in words; ConfigurationError where there is none."""
+    device = _device(setting)
+    return "cpu" if device.type == "cpu" else f"{device} {torch.cuda.get_device_name(device)}"
+
+
 def _device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
