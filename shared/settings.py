@@ -19,7 +19,7 @@ from shared.hash_code import validate_bits
 
 MEBIBYTE = 1024 * 1024
 ENV_FILE = ".env"
-_SECRETS = ("kafka_password", "elasticsearch_api_key")
+_SECRETS = ("kafka_password", "elasticsearch_api_key", "workbench_password")
 
 Names = Annotated[tuple[str, ...], NoDecode]
 """A comma-separated list in the environment, a tuple in the code."""
@@ -285,6 +285,18 @@ class Settings(BaseSettings):
         "near very many images (`searcher hubs` finds them). Read at the start.",
     )
 
+    # Workbench
+    workbench_url: str = Field(
+        "sqlite:catalogue/workbench.db",
+        description="Database of the searcher's cases and judgements: sqlite:///path/workbench.db, or "
+        "postgresql://user@host/database where several searchers run.",
+    )
+    workbench_password: SecretStr | None = Field(None, description="Password for PostgreSQL.")
+    workbench_password_file: Path | None = Field(None, description="File that holds the password.")
+    workbench_seconds: float = Field(
+        5.0, gt=0, le=300, description="Seconds that a request may wait for that database."
+    )
+
     # Fitting
     bits: int = Field(256, description="Bits of a hash code, a multiple of 16 up to 4096; used by fit.")
     binarizer: Literal["itq", "pca-rotation", "hyperplanes", "hyperplanes-centred", "median"] = Field(
@@ -316,7 +328,7 @@ class Settings(BaseSettings):
                     raise ValueError(f"{name}_file: {error.strerror}: {path}") from error
         return values
 
-    def secret(self, name: Literal["kafka_password", "elasticsearch_api_key"]) -> str | None:
+    def secret(self, name: Literal["kafka_password", "elasticsearch_api_key", "workbench_password"]) -> str | None:
         """A secret as it is now: its file is read again, so that what an operator renews is used without a restart."""
         path: Path | None = getattr(self, f"{name}_file")
         known: SecretStr | None = getattr(self, name)
