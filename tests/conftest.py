@@ -143,3 +143,13 @@ def kafka_broker(docker: None) -> Iterator[str]:
 
     with kafka_server() as server:
         yield server.plain
+
+
+@pytest.fixture(scope="session")
+def postgresql(docker: None) -> Iterator[tuple[str, str]]:
+    """`postgresql://user@host:port/database` of a real PostgreSQL, and the user's password."""
+    from testcontainers.community.postgres import PostgresContainer  # noqa: PLC0415
+
+    with PostgresContainer("postgres:15", driver=None) as server:
+        host, port = server.get_container_host_ip(), server.get_exposed_port(5432)
+        yield f"postgresql://{server.username}@{host}:{port}/{server.dbname}", server.password
