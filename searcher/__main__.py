@@ -4,19 +4,25 @@ import argparse
 import asyncio
 import json
 import sys
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
 
+from searcher.evaluation.command import plan_of, run_plan
+from searcher.evaluation.plan import Options
+from searcher.evaluation.report import print_report
 from searcher.querying import build_request, print_reply, run_query
 from searcher.serving import run_server
 from searcher.strategies import StrategyName
 from searcher.window import hubs, pairs
 from searcher.wire import DEFAULT_K
-from shared.command_line import Subcommands, add_command, new_parser, positive, run, settings_from
+from searcher.workbench.command import add_workbench_commands
+from shared.command_line import Subcommands, add_command, flags_from, new_parser, positive, run, settings_from
 from shared.errors import EXIT_OK
 from shared.logs import configure_logs
+from shared.settings import load_settings
 from shared.terminal import print_line, printable
 
 
@@ -33,6 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
     _add_query(subcommands)
     _add_pairs(subcommands)
     _add_hubs(subcommands)
+    add_workbench_commands(subcommands)
+    _add_evaluate(subcommands)
     return run(parser, arguments)
 
 
@@ -148,6 +156,69 @@ def _hubs(arguments: argparse.Namespace) -> int:
             print_line(json.dumps({"image_id": image_id, "near": others}))
         else:
             print_line(image_id if arguments.ids else f"{others}\t{printable(image_id)}")
+    return EXIT_OK
+
+
+def _add_evaluate(subcommands: Subcommands) -> None:
+    command = add_command(
+        subcommands,
+        "evaluate",
+        _evaluate,
+        "Measure the quality of retrieval: index a collection, ask, and write a report.",
+        "Indexes through the indexer's own commands into an index in the out folder, or with --store-url into that\n"
+        "store, and asks through the searcher. The same command goes on where an interrupted one ended.\n"
+        "EVALUATION.md tells more.\n\n"
+        "examples:\n"
+        "  searcher evaluate --dataset clothing --methods float,itq:256,itq:64 --embedder onnx:network.onnx\n"
+        "  searcher evaluate --dataset ~/flowers --knn 5 --embedder classic\n"
+        "  searcher evaluate --dataset shop.csv --queries view=street --relevance item_id\n"
+        "  searcher evaluate --recipe deploy/recipes/cifar10-elasticsearch.toml --limit 2000",
+    )
+    command.add_argument(
+        "--dataset", metavar="DATASET", help="a folder of classes, a CSV file, clothing, magento, cifar10"
+    )
+    command.add_argument(
+        "--data",
+        type=Path,
+        default=Path("../shared/data"),
+        metavar="DIR",
+        help="where the named collections lie (default: %(default)s)",
+    )
+    command.add_argument(
+        "--queries",
+        metavar="WHICH",
+        help="a number of indexed pictures, or all, each left out of its own hits; COLUMN=VALUE[,VALUE], a split's "
+        "name, or a CSV file: these are not indexed",
+    )
+    command.add_argument("--gallery", metavar="COLUMN=VALUE", help="what is indexed (default: all that is no query)")
+    command.add_argument("--only", metavar="COLUMN=VALUE", help="of the queries, only these")
+    command.add_argument("--relevance", metavar="COLUMN[,…]", help="relevant is what is equal in these (category)")
+    command.add_argument(
+        "--methods",
+        metavar="METHOD[,…]",
+        help="float, float-pca:DIMENSIONS, BINARIZER:BITS, learned:BITS (default: float,itq:256,hyperplanes:64)",
+    )
+    command.add_argument("--train", metavar="OPTIONS", help="options for `indexer train`, in one argument")
+    command.add_argument("--limit", type=positive, metavar="N", help="pictures on each side, at most")
+    command.add_argument("--k", type=positive, metavar="K", help="hits of a query (default: 100)")
+    command.add_argument("--knn", type=positive, metavar="N", help="tell classes by a vote of N hits, too")
+    command.add_argument("--seed", type=int, metavar="N", help="of all random choices (default: 0)")
+    command.add_argument("--recipe", type=Path, metavar="FILE", help="options and settings; those given here go first")
+    command.add_argument("--out", type=Path, metavar="DIR", help="folder of the report (default: evaluation/NAME)")
+    command.add_argument("--json", action="store_true", help="print report.json")
+
+
+def _evaluate(arguments: argparse.Namespace) -> int:
+    settings = settings_from(arguments)
+    configure_logs(settings.log_format, settings.log_level)
+    given = {field.name: getattr(arguments, field.name, None) for field in fields(Options)}
+    plan = plan_of(Options(**given), arguments.recipe, flags_from(arguments), arguments.data, arguments.out)
+    report = run_plan(plan, lambda overrides: load_settings(dict(overrides)), lambda: datetime.now(UTC))
+    if arguments.json:
+        print_line((plan.out / "report.json").read_text().rstrip())
+    else:
+        print_report(report, Console())
+        print_line(f"Plots, pictures and figures: {plan.out / 'report.md'}")
     return EXIT_OK
 
 

@@ -15,7 +15,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from searcher.batch import search_batch
-from searcher.problems import PROBLEM_TYPE, problem_of
+from searcher.problems import PROBLEM_RESPONSE, problem_of
 from searcher.services import Provided, Services
 from searcher.strategies import StrategyName
 from searcher.wire import (
@@ -36,33 +36,21 @@ _READY_SECONDS = 2.0
 # A changed picture shows at the latest after so long; until then a page full of pictures asks for none again.
 _THUMBNAIL_SECONDS = 60
 
-_PROBLEM_SCHEMA = {
-    "type": "object",
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "reason": {"type": "string"},
-        "fields": {"type": "array", "items": {"type": "object"}},
-    },
-}
-_PROBLEM: dict[str, Any] = {"content": {PROBLEM_TYPE: {"schema": _PROBLEM_SCHEMA}}}
 _SEARCH_PROBLEMS: dict[int | str, dict[str, Any]] = {
-    404: _PROBLEM | {"description": "No visible image has the seed's id."},
-    413: _PROBLEM | {"description": "The body or the picture is too large."},
-    415: _PROBLEM | {"description": "The picture is not JPEG, PNG or WebP."},
-    422: _PROBLEM | {"description": "The query makes no sense, or its picture can't be used."},
-    502: _PROBLEM | {"description": "The host of the seed's URL did not answer with a picture."},
-    503: _PROBLEM | {"description": "The store is away, or no encoder is active yet; see Retry-After."},
-    504: _PROBLEM | {"description": "The answer took too long."},
+    404: PROBLEM_RESPONSE | {"description": "No visible image has the seed's id."},
+    413: PROBLEM_RESPONSE | {"description": "The body or the picture is too large."},
+    415: PROBLEM_RESPONSE | {"description": "The picture is not JPEG, PNG or WebP."},
+    422: PROBLEM_RESPONSE | {"description": "The query makes no sense, or its picture can't be used."},
+    502: PROBLEM_RESPONSE | {"description": "The host of the seed's URL did not answer with a picture."},
+    503: PROBLEM_RESPONSE | {"description": "The store is away, or no encoder is active yet; see Retry-After."},
+    504: PROBLEM_RESPONSE | {"description": "The answer took too long."},
 }
-_WRONG: dict[int | str, dict[str, Any]] = {422: _PROBLEM | {"description": "A parameter is wrong."}}
+_WRONG: dict[int | str, dict[str, Any]] = {422: PROBLEM_RESPONSE | {"description": "A parameter is wrong."}}
 _JSON_LINES = "application/x-ndjson"
 _STREAMED: dict[int | str, dict[str, Any]] = {
     200: {"content": {_JSON_LINES: {"schema": {"type": "string"}}}, "description": "The hits."}
 }
-_NOT_VISIBLE = _WRONG | {404: _PROBLEM | {"description": "No visible image has this id."}}
+_NOT_VISIBLE = _WRONG | {404: PROBLEM_RESPONSE | {"description": "No visible image has this id."}}
 
 router = APIRouter()
 
@@ -206,7 +194,7 @@ async def livez() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/readyz", tags=["operations"], responses={503: _PROBLEM})
+@router.get("/readyz", tags=["operations"], responses={503: PROBLEM_RESPONSE})
 async def readyz(services: Provided) -> dict[str, str]:
     """Whether searches can be answered: an encoder is loaded, and the store answers or the codes are in memory."""
     backend = services.backend

@@ -13,6 +13,8 @@ from fastapi.responses import JSONResponse
 from searcher.backend import EncoderMissingError, QueryTimeoutError
 from searcher.images import ThumbnailMissingError
 from searcher.strategies.resident import NotResidentError
+from searcher.workbench.database import WorkbenchUnavailableError
+from searcher.workbench.ledger import CaseMissingError, EvidenceMissingError
 from shared.errors import (
     CatalogueError,
     ConfigurationError,
@@ -24,6 +26,20 @@ from shared.errors import (
 )
 
 PROBLEM_TYPE = "application/problem+json"
+_PROBLEM_SCHEMA = {
+    "type": "object",
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "reason": {"type": "string"},
+        "fields": {"type": "array", "items": {"type": "object"}},
+    },
+}
+PROBLEM_RESPONSE: dict[str, Any] = {"content": {PROBLEM_TYPE: {"schema": _PROBLEM_SCHEMA}}}
+"""How the API's own description tells of a problem document."""
+
 _RETRY_SECONDS = 5
 _FIELD_ERRORS_MAX = 10
 _FIELD_CHARACTERS_MAX = 200
@@ -120,6 +136,17 @@ _PROBLEMS: Sequence[tuple[type[CatalogueError], Problem]] = (
             HTTPStatus.SERVICE_UNAVAILABLE,
             "not_resident",
             "The codes are not in memory: still being filled, switched off, or too many. Other strategies may answer.",
+            _RETRY_SECONDS,
+        ),
+    ),
+    (CaseMissingError, Problem(HTTPStatus.NOT_FOUND, "case_missing", "There is no such case.")),
+    (EvidenceMissingError, Problem(HTTPStatus.NOT_FOUND, "evidence_missing", "No picture with this digest is kept.")),
+    (
+        WorkbenchUnavailableError,
+        Problem(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "workbench_unavailable",
+            "The database of cases and judgements is away. Searches go on; try again in a few seconds.",
             _RETRY_SECONDS,
         ),
     ),

@@ -75,11 +75,15 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedSeed:
-    """A seed as a code of the active encoder; `preview` is a WebP thumbnail of its whole picture if asked for."""
+    """A seed as a code of the active encoder; `preview` is a WebP thumbnail of its whole picture if asked for.
+
+    `picture` has the bytes that it was made from, where it was made from a picture now.
+    """
 
     code: bytes
     weight: int = 1
     preview: bytes | None = None
+    picture: bytes | None = None
 
 
 class Searcher:
@@ -132,7 +136,7 @@ class Searcher:
             codes, finite = await self._backend.encode(decoded.pixels[np.newaxis])
         if not finite[0]:
             raise RejectedError(RejectionReason.EMBEDDING_NOT_FINITE, "the embedding has values that are not finite")
-        return ResolvedSeed(codes[0].tobytes(), seed.weight, decoded.thumbnail)
+        return ResolvedSeed(codes[0].tobytes(), seed.weight, decoded.thumbnail, content)
 
     async def search_from(self, seeds: Sequence[ResolvedSeed], request: SearchRequest, watch: Stopwatch) -> SearchReply:
         """The hits of a query whose seeds are resolved already."""

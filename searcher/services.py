@@ -12,6 +12,10 @@ from searcher.backend import Backend
 from searcher.explaining import Explainer
 from searcher.images import Images
 from searcher.search import Searcher, SearcherParts
+from searcher.workbench.casework import Casework
+from searcher.workbench.database import Database
+from searcher.workbench.desk import Desk
+from searcher.workbench.ledger import Ledger
 from shared.settings import Settings
 
 
@@ -23,6 +27,7 @@ class Services:
     searcher: Searcher
     images: Images
     explainer: Explainer
+    casework: Casework
     registry: CollectorRegistry
     settings: Settings
     now: Callable[[], datetime]
@@ -31,11 +36,13 @@ class Services:
     def of(cls, parts: SearcherParts, registry: CollectorRegistry, settings: Settings) -> "Services":
         """The services that these parts make up."""
         searcher = Searcher(parts, settings)
+        desk = Desk(lambda: Ledger(Database.of(settings), parts.now), settings.workbench_seconds)
         return cls(
             parts.backend,
             searcher,
             Images(parts, searcher),
             Explainer(parts.backend, searcher),
+            Casework(parts, searcher, desk),
             registry,
             settings,
             parts.now,

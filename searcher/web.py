@@ -15,6 +15,7 @@ from searcher.guard import Guard, RequestMetrics
 from searcher.page import routes as page
 from searcher.problems import problem_of, problem_of_fields, problem_of_status
 from searcher.services import Services
+from searcher.workbench import routes as workbench
 from shared.errors import CatalogueError, DependencyUnavailableError
 from shared.metrics import SearcherMetrics
 
@@ -32,6 +33,7 @@ def create_app(services: Services, metrics: SearcherMetrics) -> FastAPI:
     )
     app.state.services = services
     app.include_router(api.router)
+    app.include_router(workbench.router)
     app.include_router(page.router)
     app.add_exception_handler(CatalogueError, _answer_catalogue_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid_request)

@@ -44,7 +44,7 @@ def configure_logs(log_format: str, level: str, stream: TextIO = sys.stderr) -> 
     root.handlers = [handler]
     root.setLevel(level.upper())
     # Libraries tell of every retry; the project says once what matters.
-    for noisy in ("elastic_transport", "urllib3", "asyncio", "uvicorn.access", "aiohttp"):
+    for noisy in ("elastic_transport", "urllib3", "asyncio", "uvicorn.access", "aiohttp", "alembic"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     # This one calls every try an error, and a broker that is away is tried several times a second.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)

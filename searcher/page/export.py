@@ -1,18 +1,15 @@
 """Ticked images as a file: CSV that no spreadsheet takes for formulas, or JSON."""
 
-import csv
-import io
 import json
 from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from searcher.spreadsheet import Cell, csv_text
 from shared.document import Scalar
 
 _COLUMNS = ("image_id", "item_id", "distance", "similarity", "event_time", "image_url")
-# A cell that begins with one of these is a formula to a spreadsheet (or becomes one when the cell is trimmed).
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 class ExportedImage(BaseModel):
@@ -38,17 +35,11 @@ def read_ticked(texts: Sequence[str]) -> list[ExportedImage]:
 
 
 def to_csv(images: Sequence[ExportedImage]) -> str:
-    """Comma-separated, one row an image, one column an attribute; lists are joined by "; "."""
+    """A row an image, a column an attribute."""
     names = sorted({name for image in images for name in image.attributes})
-    target = io.StringIO(newline="")
-    writer = csv.writer(target)
     # An attribute may be called like a column of ours; its prefix tells them apart.
-    writer.writerow([*_COLUMNS, *(_safe(f"attribute.{name}") for name in names)])
-    for image in images:
-        own = [getattr(image, column) for column in _COLUMNS]
-        attributes = [image.attributes.get(name) for name in names]
-        writer.writerow([_cell(value) for value in [*own, *attributes]])
-    return target.getvalue()
+    columns = [*_COLUMNS, *(f"attribute.{name}" for name in names)]
+    return csv_text(columns, [_row(image, names) for image in images])
 
 
 def to_json(images: Sequence[ExportedImage]) -> str:
@@ -56,18 +47,5 @@ def to_json(images: Sequence[ExportedImage]) -> str:
     return json.dumps([image.model_dump() for image in images], ensure_ascii=False, indent=2) + "\n"
 
 
-def _cell(value: Scalar | list[Scalar] | None) -> str:
-    match value:
-        case None:
-            return ""
-        case bool():
-            return "true" if value else "false"
-        case int() | float():
-            return str(value)
-        case list():
-            return _safe("; ".join(str(part) for part in value))
-    return _safe(value)
-
-
-def _safe(text: str) -> str:
-    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA_STARTS) else text
+def _row(image: ExportedImage, names: Sequence[str]) -> list[Cell]:
+    return [*(getattr(image, column) for column in _COLUMNS), *(image.attributes.get(name) for name in names)]

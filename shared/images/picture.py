@@ -139,6 +139,11 @@ def decode(content: bytes, limits: DecodeLimits, *, thumbnail: bool, crop: Crop 
         raise PictureRefusedError(Refusal.DAMAGED) from error
 
 
+def media_type_of(content: bytes) -> str:
+    """The media type of a picture that `decode` takes."""
+    return f"image/{(_format_of(content) or 'unknown').lower()}"
+
+
 def _format_of(content: bytes) -> str | None:
     if content.startswith(b"\xff\xd8\xff"):
         return "JPEG"

@@ -1,0 +1,112 @@
+"""Working on cases: seeds become codes and evidence, judged images leave their pictures and facts in the ledger."""
+
+from collections.abc import Sequence
+
+from searcher.backend import QueryTimeoutError
+from searcher.cursors import decode_cursor, encode_cursor
+from searcher.search import Searcher, SearcherParts
+from searcher.stopwatch import Stopwatch
+from searcher.wire import ListedImage, Seed
+from searcher.workbench.desk import Desk
+from searcher.workbench.ledger import Ledger
+from searcher.workbench.records import Case, CaseSeed, CaseState, Evidence, NewJudgement, Progress, Verdict
+from searcher.workbench.wire import CaseChange, CasesReply, JudgedImage, JudgeRequest, ListedCase, NewCase
+from shared.document import Document
+from shared.errors import QueryInvalidError, StoreUnavailableError
+from shared.images.picture import media_type_of
+from shared.rolling_window import to_milliseconds
+from shared.store import PageCursor, Store
+
+_THUMBNAIL_TYPE = "image/webp"
+
+
+class Casework:
+    """What analysts do, over a ledger and a searcher."""
+
+    def __init__(self, parts: SearcherParts, searcher: Searcher, desk: Desk) -> None:
+        self._parts = parts
+        self._searcher = searcher
+        self.desk = desk
+
+    async def open_case(self, request: NewCase, who: str) -> Case:
+        """A new case; errors as of `Searcher.search` where a seed can't be used, and WorkbenchUnavailableError."""
+        seeds = await self._seeds(request.seeds)
+        return await self.desk.ask(lambda ledger: ledger.open_case(request.name, request.note, seeds, who))
+
+    async def change_case(self, case_id: str, request: CaseChange, who: str) -> Case:
+        """The case as it is then; CaseMissingError, and errors as of `open_case`."""
+        await self.desk.ask(lambda ledger: ledger.case(case_id))
+        seeds = await self._seeds(request.seeds)
+        return await self.desk.ask(lambda ledger: ledger.change_case(case_id, request.changes, seeds, who))
+
+    async def cases(self, state: CaseState | None, cursor: str | None, count: int) -> CasesReply:
+        """A page of cases, the one changed last first; QueryInvalidError where the cursor is not one of ours."""
+        after = None if cursor is None else _read_cursor(cursor)
+        # One more than is shown tells whether another page follows.
+        found = await self.desk.ask(lambda ledger: ledger.cases(state, after, count + 1))
+        last = found[count - 1] if len(found) > count else None
+        place = None if last is None else encode_cursor(PageCursor(to_milliseconds(last.changed_at), last.case_id))
+        return CasesReply(cases=[ListedCase.listed(case) for case in found[:count]], cursor=place)
+
+    async def judge(self, case_id: str, request: JudgeRequest, who: str) -> Progress:
+        """Append judgements, with the images' facts and thumbnails as they are now; CaseMissingError."""
+        await self.desk.ask(lambda ledger: ledger.case(case_id))
+        encoder = self._parts.backend.encoder_or_raise().encoder_id
+        asked = None if request.search is None else (encoder, request.search.model_dump_json(exclude_defaults=True))
+        images = [one.image_id for one in request.judgements if one.verdict is not Verdict.WITHDRAWN]
+        documents, thumbnails = await self._as_they_are(images)
+
+        def append(ledger: Ledger) -> Progress:
+            kept = ledger.keep([Evidence(_THUMBNAIL_TYPE, thumbnail) for thumbnail in thumbnails.values()])
+            digests = dict(zip(thumbnails, kept, strict=True))
+            judgements = [_new(one, documents, digests) for one in request.judgements]
+            return ledger.judge(case_id, judgements, who, asked)
+
+        return await self.desk.ask(append)
+
+    async def _as_they_are(self, image_ids: Sequence[str]) -> tuple[dict[str, Document], dict[str, bytes]]:
+        """Documents and thumbnails; a judgement is worth more than these, so it is not held up where they are away."""
+
+        def look(store: Store) -> tuple[dict[str, Document], dict[str, bytes]]:
+            documents = {key: document for key, document in store.documents(image_ids).items() if document.live}
+            thumbnails = ((image_id, store.thumbnail(image_id)) for image_id in documents)
+            return documents, {image_id: content for image_id, content in thumbnails if content is not None}
+
+        try:
+            return await self._parts.backend.ask(look)
+        except (StoreUnavailableError, QueryTimeoutError):
+            return {}, {}
+
+    async def _seeds(self, seeds: Sequence[Seed]) -> list[CaseSeed]:
+        return [await self._seed(seed) for seed in seeds]
+
+    async def _seed(self, seed: Seed) -> CaseSeed:
+        encoder = self._parts.backend.encoder_or_raise().encoder_id
+        resolved = await self._searcher.resolve(seed, Stopwatch())
+        picture = await self._picture(seed, resolved.picture)
+        digest = None
+        if picture is not None:
+            digest = (await self.desk.ask(lambda ledger: ledger.keep([picture])))[0]
+        return CaseSeed(resolved.code, encoder, seed.weight, seed.image_id, seed.url, digest)
+
+    async def _picture(self, seed: Seed, content: bytes | None) -> Evidence | None:
+        if content is not None:
+            return Evidence(media_type_of(content), content)
+        if seed.image_id is None:
+            return None
+        thumbnail = await self._parts.backend.ask(lambda store: store.thumbnail(seed.image_id or ""))
+        return None if thumbnail is None else Evidence(_THUMBNAIL_TYPE, thumbnail)
+
+
+def _new(one: JudgedImage, documents: dict[str, Document], digests: dict[str, str]) -> NewJudgement:
+    document = documents.get(one.image_id)
+    image = None if document is None else ListedImage.of(document).model_dump_json()
+    return NewJudgement(one.image_id, one.verdict, one.rank, one.distance, image, digests.get(one.image_id))
+
+
+def _read_cursor(cursor: str) -> tuple[int, str]:
+    try:
+        place = decode_cursor(cursor)
+    except ValueError as error:
+        raise QueryInvalidError("the cursor is not one that a page of cases gave") from error
+    return place.event_time_ms, place.image_id
