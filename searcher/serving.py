@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 
 import structlog
 import uvicorn
@@ -19,6 +20,7 @@ from prometheus_client import CollectorRegistry, PlatformCollector, ProcessColle
 from searcher.backend import Attendant, Backend, PictureEncoder
 from searcher.resident.follower import Follower
 from searcher.resident.index import ResidentIndex
+from searcher.resident.shown_file import ShownFile
 from searcher.search import SearcherParts
 from searcher.services import Services
 from searcher.strategies.resident import Resident
@@ -49,6 +51,9 @@ def run_server(settings: Settings) -> None:
     """
     # Said at once, and not only when the store answers and an encoder is active.
     check_embedder(settings)
+    folder = settings.resident_documents_folder
+    if folder is not None and not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigurationError(f"CATALOGUE_RESIDENT_DOCUMENTS_FOLDER: {folder} is no folder that can be written to")
     asyncio.run(_serve(settings))
 
 
@@ -95,12 +100,15 @@ def _resident_starter(
     """What begins to keep the window's codes in memory, once it is known of which encoder."""
 
     def start(store: Store, encoder: PictureEncoder) -> Resident:
-        index = ResidentIndex(encoder.bits, settings.resident_bytes_max, settings.resident_fields)
+        shown_file = _shown_file(settings)
+        index = ResidentIndex(
+            encoder.bits, settings.resident_bytes_max, settings.resident_fields, shown_file=shown_file
+        )
         stack.callback(index.close)
         with_terms = bool(settings.resident_fields)
         follower = Follower(
             index,
-            lambda: store.follow(encoder.encoder_id, terms=with_terms),
+            lambda: store.follow(encoder.encoder_id, terms=with_terms, shown=shown_file is not None),
             _now,
             window_months=settings.window_months,
             poll_seconds=settings.resident_poll_seconds,
@@ -117,6 +125,13 @@ def _resident_starter(
         return Resident(backend, index, follower, threads)
 
     return start
+
+
+def _shown_file(settings: Settings) -> Callable[[], ShownFile] | None:
+    """What makes the file of documents, where they are kept beside the codes."""
+    if not settings.resident_documents_bytes_max:
+        return None
+    return partial(ShownFile, settings.resident_documents_bytes_max, settings.resident_documents_folder)
 
 
 def _measure(metrics: SearcherMetrics, index: ResidentIndex, follower: Follower) -> None:

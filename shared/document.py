@@ -67,6 +67,26 @@ class Document:
         """Whether a searcher shows this image when its window starts at `visible_after_ms` (exclusive)."""
         return self.live and self.event_time_ms > visible_after_ms
 
+    def adds_codes_to(self, other: "Document") -> bool:
+        """Whether this is an image of the other one's version that has all its codes and more."""
+        same = self.live and other.live and self.version == other.version
+        return same and self.codes.keys() > other.codes.keys()
+
+
+def pack_shown(document: Document) -> bytes:
+    """What a hit shows of an image beyond its id and times, in few bytes: item id, URL and attributes as JSON.
+
+    ValueError where JSON in UTF-8 can't say it.
+    """
+    shown = [document.item_id, document.image_url, dict(document.attributes)]
+    return json.dumps(shown, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+def unpack_shown(packed: bytes) -> tuple[str, str | None, Attributes]:
+    """Item id, URL and attributes."""
+    item_id, image_url, attributes = json.loads(packed)
+    return item_id, image_url, attributes
+
 
 def attribute_term(name: str, value: Scalar) -> str:
     """One filterable fact as text, "name=value", the same in every store; numbers and booleans as JSON writes them."""

@@ -275,6 +275,19 @@ class Settings(BaseSettings):
         description="Attributes, separated by commas, that are kept beside the codes, 4 bytes each an image, so that "
         "queries with filters on these alone are answered from memory too.",
     )
+    resident_documents_bytes_max: int = Field(
+        4 * 1024**3,
+        ge=0,
+        le=32 * 1024**3,
+        description="Bytes of a file in which what hits show (item id, URL, attributes) is kept beside the codes, some "
+        "100 to 300 an image, so that the store is not asked for it, and hits have it during an outage too. The store "
+        "is asked for what does not fit; with 0 for all of it.",
+    )
+    resident_documents_folder: Path | None = Field(
+        None,
+        description="Folder of that file, by default the system's for temporary files; better on a disk than in memory "
+        "(tmpfs). The file has no name, and goes with the process.",
+    )
     resident_poll_seconds: float = Field(
         0.5, gt=0, le=60, description="Seconds between two looks for what changed in the store."
     )

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import numpy as np
 
-from shared.document import Document, attribute_terms, attribute_words
+from shared.document import Document, attribute_terms, attribute_words, pack_shown
 from shared.errors import (
     ConfigurationError,
     QueryInvalidError,
@@ -132,8 +132,8 @@ class FakeStore:
     ) -> Neighbours:
         raise QueryInvalidError("this store keeps no graph")
 
-    def follow(self, encoder_id: str, *, terms: bool) -> ChangeFeed:
-        return _Feed(self, encoder_id, terms, drops=self._drops)
+    def follow(self, encoder_id: str, *, terms: bool, shown: bool = False) -> ChangeFeed:
+        return _Feed(self, encoder_id, terms, shown, drops=self._drops)
 
     def newest(
         self, words: Sequence[str], restriction: Restriction, after: PageCursor | None, count: int
@@ -178,16 +178,16 @@ class FakeStore:
     def close(self) -> None:
         """Nothing to free."""
 
-    def read_changes(self, encoder_id: str, terms: bool, after: int, drops: int) -> tuple[Changes, int, int]:
-        """A step of a feed that has had all up to number `after` and seen `drops`; gives where it is then."""
+    def read_changes(self, feed: "_Feed") -> tuple[Changes, int, int]:
+        """The next step of a feed, and the `after` and `drops` that it has then."""
         if self.feed_away:
             raise StoreUnavailableError("the store is away")
         with self._answering():
-            lost = drops != self._drops
-            start = 0 if lost else after
+            lost = feed.drops != self._drops
+            start = 0 if lost else feed.after
             newer = sorted((number, name) for name, number in self._numbers.items() if number > start)
             given = newer[: self.step_changes]
-            changes = [_change(self._documents[name], encoder_id, terms) for _, name in given]
+            changes = [_change(self._documents[name], feed) for _, name in given]
             return Changes(changes, len(given) < self.step_changes, lost), max([start, *dict(given)]), self._drops
 
     def _answering(self) -> threading.Lock:
@@ -205,7 +205,9 @@ class FakeStore:
         if not _can_be_kept(document):
             return RejectedError(RejectionReason.DOCUMENT_REFUSED, "no JSON in UTF-8 can say this")
         there = self._documents.get(document.image_id)
-        if there is not None and there.version >= document.version:
+        if there is not None and document.adds_codes_to(there):
+            month = self._months[document.image_id]
+        elif there is not None and there.version >= document.version:
             return WriteOutcome.REPEATED if there.version == document.version else WriteOutcome.SUPERSEDED
         self._written += 1
         self._numbers[document.image_id] = self._written
@@ -224,18 +226,20 @@ class _Feed:
     store: FakeStore
     encoder_id: str
     terms: bool
+    shown: bool
     drops: int
     after: int = 0
 
     def read(self) -> Changes:
-        step, self.after, self.drops = self.store.read_changes(self.encoder_id, self.terms, self.after, self.drops)
+        step, self.after, self.drops = self.store.read_changes(self)
         return step
 
 
-def _change(document: Document, encoder_id: str, terms: bool) -> Change:
-    known = attribute_terms(document.attributes) if terms else ()
-    code = document.codes.get(encoder_id)
-    return Change(document.image_id, document.version, document.event_time_ms, code, known)
+def _change(document: Document, feed: _Feed) -> Change:
+    terms = attribute_terms(document.attributes) if feed.terms else ()
+    code = document.codes.get(feed.encoder_id)
+    shown = pack_shown(document) if feed.shown and code is not None else None
+    return Change(document.image_id, document.version, document.event_time_ms, code, terms, shown)
 
 
 def _can_be_kept(document: Document) -> bool:

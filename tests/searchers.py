@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 from searcher.backend import Backend
 from searcher.resident.follower import Follower
 from searcher.resident.index import ResidentIndex
+from searcher.resident.shown_file import ShownFile
 from searcher.search import Searcher, SearcherParts
 from searcher.services import Services
 from searcher.strategies.resident import Resident
@@ -73,10 +74,12 @@ class FakeSearcher:
         self.store.write(documents, self.now)
         self.follow()
 
-    def keep_in_memory(self, *fields: str) -> None:
-        """Keep the codes of the store in memory from now on, with the terms of these fields; `put` follows."""
-        index = ResidentIndex(ENCODER.bits, bytes_max=2**24, fields=fields, threads=1)
-        feed = self.store.follow(ENCODER.encoder_id, terms=True)
+    def keep_in_memory(self, *fields: str, documents_bytes: int = 2**20) -> None:
+        """Keep the codes of the store in memory from now on, with the terms of these fields and so many bytes of
+        documents; `put` follows."""
+        shown_file = partial(ShownFile, documents_bytes)
+        index = ResidentIndex(ENCODER.bits, bytes_max=2**24, fields=fields, shown_file=shown_file, threads=1)
+        feed = self.store.follow(ENCODER.encoder_id, terms=True, shown=True)
         follower = Follower(index, lambda: feed, lambda: self.now, window_months=3, poll_seconds=1)
         self.backend.resident = Resident(self.backend, index, follower, self.threads)
         self.follow()

@@ -7,7 +7,7 @@ a table of ten million images doubles, up to a second). Who waits goes before wh
 
 import os
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -21,6 +21,7 @@ from searcher.resident.measure import Distances, Measure, PlainMeasure, measure_
 from searcher.resident.pairs import PairJob, Progress, pairs_within
 from searcher.resident.row_table import Rows
 from searcher.resident.rows import ImageRows, IndexFullError
+from searcher.resident.shown_file import Places, ShownFile
 from searcher.resident.visibility import Visibility
 from shared.errors import QueryInvalidError
 from shared.store import Change, Restriction
@@ -39,14 +40,33 @@ class ResidentHits:
 
     `distances`, `versions` and `event_times_ms` (milliseconds since the epoch) have the shape (hits,). `compared` is
     how many codes were compared with the query: all that the restriction lets through, and where it is no more than the
-    window also those that have left the window and are not removed yet.
+    window also those that have left the window and are not removed yet. `codes` has the shape (hits, bits / 8).
     """
 
     distances: NDArray[np.int64]
     image_ids: list[str]
     versions: NDArray[np.int64]
     event_times_ms: NDArray[np.int64]
+    codes: NDArray[np.uint8]
     compared: int
+    _places: Places
+    _file: ShownFile | None
+
+    def shown(self) -> list[bytes | None]:
+        """What is shown of each, of the version that is a hit; None where that is not kept here."""
+        return [None] * len(self.image_ids) if self._file is None else self._file.read(self._places)
+
+    def behind(self, start: int) -> "ResidentHits":
+        """All but the first `start`."""
+        return replace(
+            self,
+            distances=self.distances[start:],
+            image_ids=self.image_ids[start:],
+            versions=self.versions[start:],
+            event_times_ms=self.event_times_ms[start:],
+            codes=self.codes[start:],
+            _places=self._places[start:],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +81,7 @@ class ResidentImage:
 class ResidentIndex:
     """Codes of `bits` bits in at most `bytes_max` bytes, with the terms of `fields`. All methods are thread-safe.
 
+    `shown_file` makes an empty file for what is shown of the images (OSError); without it, that is not kept.
     `threads`: how many compute a scan; by default the cores that this process may use. `hash_of` is for tests.
     """
 
@@ -70,11 +91,12 @@ class ResidentIndex:
         bytes_max: int,
         fields: Sequence[str] = (),
         *,
+        shown_file: Callable[[], ShownFile] | None = None,
         threads: int | None = None,
         hash_of: Callable[[str], int] = hash,
     ) -> None:
         self._bits = bits
-        self._make_rows = partial(ImageRows, bits, bytes_max, fields, hash_of)
+        self._make_rows = partial(ImageRows, bits, bytes_max, fields, hash_of, shown_file)
         self._rows = self._make_rows()
         self._threads = threads or usable_cores()
         self._executor = scan.workers(self._threads)
@@ -218,7 +240,10 @@ class ResidentIndex:
             [image_id for _, image_id, _ in ordered],
             self._rows.versions[rows],
             self._rows.event_times[rows],
+            self._rows.codes[rows, : self._bits // 8],
             near.compared,
+            self._rows.shown.places(rows),
+            self._rows.shown.file,
         )
 
 

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from searcher.resident.image_ids import ImageIds, encode
 from searcher.resident.memory import Column
 from searcher.resident.row_table import Rows
+from searcher.resident.shown_column import ShownColumn
+from searcher.resident.shown_file import ShownFile
 from searcher.resident.term_columns import TermColumns
 from shared.errors import CatalogueError
 from shared.store import Change
@@ -22,11 +24,19 @@ class IndexFullError(CatalogueError):
 class ImageRows:
     """Rows 0 to `count`, without gaps; the last row moves where one is removed. Columns are reserved at full size."""
 
-    def __init__(self, bits: int, bytes_max: int, fields: Sequence[str], hash_of: Callable[[str], int]) -> None:
+    def __init__(
+        self,
+        bits: int,
+        bytes_max: int,
+        fields: Sequence[str],
+        hash_of: Callable[[str], int],
+        shown_file: Callable[[], ShownFile] | None,
+    ) -> None:
         self._bytes_max = bytes_max
         self._code_bytes = bits // 8
         width = -(-self._code_bytes // 8) * 8
         self._bytes_per_row = width + 8 + 8 + ImageIds.bytes_per_row + 4 * len(set(fields))
+        self._bytes_per_row += ShownColumn.bytes_per_row if shown_file else 0
         capacity = bytes_max // self._bytes_per_row
         self.count = 0
         self.oldest_ms = _NEVER
@@ -36,6 +46,7 @@ class ImageRows:
         self._event_times = Column(capacity, np.int64)
         self.ids = ImageIds(capacity, bytes_max, hash_of)
         self.terms = TermColumns(fields, capacity)
+        self.shown = ShownColumn(capacity, shown_file)
 
     @property
     def codes(self) -> NDArray[np.uint8]:
@@ -61,16 +72,19 @@ class ImageRows:
         """What `ResidentIndex.apply` says; all or nothing where the rows do not fit."""
         for part in _of_distinct_ids(changes):
             self._apply(part)
+        self.shown.compact(self.count)
 
     def expire(self, visible_after_ms: int) -> int:
         """Remove the images of this event time or an older one; gives how many."""
         if visible_after_ms < self.oldest_ms:
             return 0
         gone = np.flatnonzero(self.event_times <= visible_after_ms)
+        self.shown.remove(gone)
         self._remove(gone)
         self.oldest_ms = int(self.event_times.min()) if self.count else _NEVER
         if len(gone) > self.count:
             self._release()
+        self.shown.compact(self.count)
         return len(gone)
 
     def _apply(self, changes: Sequence[Change]) -> None:
@@ -80,6 +94,7 @@ class ImageRows:
         known = np.flatnonzero(rows >= 0)
         newer = known[versions[known] > self.versions[rows[known]]]
         self._append([changes[place] for place in np.flatnonzero((rows < 0) & live).tolist()])
+        self.shown.remove(rows[newer])
         replacing = newer[live[newer]]
         self._write(rows[replacing], [changes[place] for place in replacing.tolist()])
         self._remove(rows[newer[~live[newer]]])
@@ -109,6 +124,7 @@ class ImageRows:
         self.oldest_ms = min(self.oldest_ms, int(times.min()))
         if self.terms.bytes_per_row:
             self.terms.write(rows, [change.terms for change in changes])
+        self.shown.write(rows, [change.shown for change in changes])
 
     def _remove(self, rows: Rows) -> None:
         if not len(rows):
@@ -117,6 +133,7 @@ class ImageRows:
         for column in (self._codes.array, self._versions.array, self._event_times.array):
             column[holes] = column[moved]
         self.terms.move(moved, holes)
+        self.shown.move(moved, holes)
         self.count -= len(rows)
 
     def _release(self) -> None:
@@ -124,6 +141,7 @@ class ImageRows:
             column.release(self.count)
         self.ids.release(self.count)
         self.terms.release(self.count)
+        self.shown.release(self.count)
 
 
 def _of_distinct_ids(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:

@@ -1,4 +1,4 @@
-"""The strategy that searches the codes in this process's memory, and asks the store for the hits' documents only."""
+"""The strategy that searches the codes in this process's memory; it asks the store for documents that are not there."""
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -6,6 +6,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from types import MappingProxyType
 from typing import TypeVar
 
 import numpy as np
@@ -14,7 +15,7 @@ from searcher.backend import Backend, QueryTimeoutError
 from searcher.resident.follower import Follower, FollowerState
 from searcher.resident.index import ResidentHits, ResidentIndex
 from searcher.strategies import Found, Query, StrategyName
-from shared.document import Document, Kind, attribute_terms
+from shared.document import Document, Kind, attribute_terms, pack_shown, unpack_shown
 from shared.errors import DependencyUnavailableError, QueryInvalidError, StoreUnavailableError
 from shared.store import Change, Neighbour, Restriction
 
@@ -56,18 +57,19 @@ class Resident:
         for _ in range(_TRIES_MAX):
             as_of = self.as_of()
             answers = await self.ask(partial(_search, queries))
-            hits = [answer.hits for answer in answers]
+            lacking = {image_id: version for answer in answers for image_id, version in answer.lacking()}
+            if not lacking:
+                return [_found(answer, as_of) for answer in answers]
             try:
-                documents = await self._documents(hits)
+                documents = await self._documents(lacking)
             except (StoreUnavailableError, QueryTimeoutError) as error:
                 told = f"from memory, without attributes: {error}"
-                return _all_found(answers, {}, as_of, told)
-            changes = [change for some in hits for change in _newer(one.encoder_id, some, documents)]
-            reason = _CHANGED if changes else None
+                return [_found(answer, as_of, reason=told) for answer in answers]
+            changes = list(_newer(one.encoder_id, lacking, documents))
             if not changes:
-                break
+                return [_found(answer, as_of, documents) for answer in answers]
             self.index.apply(changes)
-        return _all_found(answers, documents, as_of, reason)
+        return [_found(answer, as_of, documents, _CHANGED) for answer in answers]
 
     def check(self, restriction: Restriction) -> None:
         """QueryInvalidError where it restricts what is not in memory."""
@@ -77,13 +79,8 @@ class Resident:
                 "the store searched (strategy `flat`)"
             )
 
-    async def _documents(self, hits: Sequence[ResidentHits]) -> Mapping[str, Document]:
-        """The hits' documents; those that are not at hand in the version that is in memory, as they are now."""
-        versions = {
-            image_id: version
-            for some in hits
-            for image_id, version in zip(some.image_ids, some.versions.tolist(), strict=True)
-        }
+    async def _documents(self, versions: Mapping[str, int]) -> Mapping[str, Document]:
+        """The documents of these images; those that are not at hand in this version, as they are now."""
         at_hand = await self._backend.ask(lambda store: store.documents_at(versions))
         others = [image_id for image_id in versions if image_id not in at_hand]
         return {**at_hand, **await self._backend.ask(lambda store: store.documents(others))} if others else at_hand
@@ -113,11 +110,18 @@ def _missing(state: FollowerState) -> NotResidentError:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """The hits of a query that are to be given, and whether there are no more."""
+    """The hits of a query that are to be given, what memory has of their documents, and whether there are no more."""
 
     query: Query
     hits: ResidentHits
+    documents: Sequence[Document | None]
     exhausted: bool
+
+    def lacking(self) -> Iterator[tuple[str, int]]:
+        """Image id and version of each hit without a document."""
+        if None in self.documents:
+            columns = zip(self.documents, self.hits.image_ids, self.hits.versions.tolist(), strict=True)
+            yield from ((image_id, version) for document, image_id, version in columns if document is None)
 
 
 def _search(queries: Sequence[Query], index: ResidentIndex) -> list[_Answer]:
@@ -127,68 +131,89 @@ def _search(queries: Sequence[Query], index: ResidentIndex) -> list[_Answer]:
     else:
         codes = np.array([list(query.code) for query in queries], dtype=np.uint8)
         found = index.nearest_of_many(codes, one.count, one.radius, one.restriction)
-    return [
-        _Answer(query, _behind(query.after, hits), exhausted=len(hits.image_ids) < one.count)
-        for query, hits in zip(queries, found, strict=True)
-    ]
+    answers = []
+    for query, hits in zip(queries, found, strict=True):
+        wanted = _behind(query.after, hits)
+        documents = _documents_of(query.encoder_id, wanted)
+        answers.append(_Answer(query, wanted, documents, exhausted=len(hits.image_ids) < one.count))
+    return answers
 
 
 def _behind(after: tuple[int, str] | None, hits: ResidentHits) -> ResidentHits:
     """The hits behind a place: documents need not be read of those that are known already."""
     if after is None:
         return hits
-    start = bisect_right(list(zip(hits.distances.tolist(), hits.image_ids, strict=True)), after)
-    return ResidentHits(
-        hits.distances[start:],
-        hits.image_ids[start:],
-        hits.versions[start:],
-        hits.event_times_ms[start:],
-        hits.compared,
+    return hits.behind(bisect_right(list(zip(hits.distances.tolist(), hits.image_ids, strict=True)), after))
+
+
+def _documents_of(encoder_id: str, hits: ResidentHits) -> list[Document | None]:
+    """The documents of the hits, without thumbnail, as far as what they show is in memory."""
+    columns = zip(
+        hits.image_ids, hits.versions.tolist(), hits.event_times_ms.tolist(), hits.codes, hits.shown(), strict=True
     )
+    documents: list[Document | None] = []
+    for image_id, version, event_time_ms, code, shown in columns:
+        if shown is None:
+            documents.append(None)
+            continue
+        item_id, image_url, attributes = unpack_shown(shown)
+        documents.append(
+            Document(
+                image_id,
+                Kind.IMAGE,
+                version,
+                True,
+                event_time_ms,
+                item_id=item_id,
+                image_url=image_url,
+                attributes=attributes,
+                codes={encoder_id: code.tobytes()},
+            )
+        )
+    return documents
 
 
-def _newer(encoder_id: str, hits: ResidentHits, documents: Mapping[str, Document]) -> Iterator[Change]:
+def _newer(encoder_id: str, versions: Mapping[str, int], documents: Mapping[str, Document]) -> Iterator[Change]:
     """What the store knows better by now; its documents are read in real time."""
-    for image_id, version in zip(hits.image_ids, hits.versions.tolist(), strict=True):
+    for image_id, version in versions.items():
         document = documents.get(image_id)
         if document is None:
             yield Change(image_id, version + 1, 0, None)
         elif document.version > version and document.kind is not Kind.MOVED:
             # (What a MOVED marker speaks of is on its way to the feed; until then the older version stays.)
             code = document.codes.get(encoder_id) if document.live else None
-            yield Change(image_id, document.version, document.event_time_ms, code, attribute_terms(document.attributes))
+            terms, shown = attribute_terms(document.attributes), None if code is None else pack_shown(document)
+            yield Change(image_id, document.version, document.event_time_ms, code, terms, shown)
 
 
-def _all_found(
-    answers: Sequence[_Answer], documents: Mapping[str, Document], as_of: datetime, reason: str | None
-) -> list[Found]:
-    """The answers with their documents, complete where there is no `reason` why not."""
-    found = []
-    for answer in answers:
-        most = answer.query.distance.bounds[1]
-        reach = most if answer.query.radius is None else min(answer.query.radius, most)
-        found.append(
-            Found(
-                StrategyName.RESIDENT,
-                _neighbours(answer.hits, documents),
-                reach if reason is None else None,
-                answer.hits.compared,
-                as_of,
-                exhausted=answer.exhausted,
-                complete=reason is None,
-                reason=reason,
-            )
-        )
-    return found
+def _found(
+    answer: _Answer,
+    as_of: datetime,
+    documents: Mapping[str, Document] = MappingProxyType({}),
+    reason: str | None = None,
+) -> Found:
+    """The answer with documents of the store where memory has none; complete where there is no `reason` why not."""
+    most = answer.query.distance.bounds[1]
+    reach = most if answer.query.radius is None else min(answer.query.radius, most)
+    return Found(
+        StrategyName.RESIDENT,
+        _neighbours(answer, documents),
+        reach if reason is None else None,
+        answer.hits.compared,
+        as_of,
+        exhausted=answer.exhausted,
+        complete=reason is None,
+        reason=reason,
+    )
 
 
-def _neighbours(hits: ResidentHits, documents: Mapping[str, Document]) -> list[Neighbour]:
-    """The hits with their documents; where there is none, with what is in memory."""
-    neighbours = []
-    columns = zip(hits.image_ids, hits.distances.tolist(), hits.versions.tolist(), hits.event_times_ms, strict=True)
-    for image_id, distance, version, event_time_ms in columns:
-        document = documents.get(image_id)
-        if document is None or not document.live:
-            document = Document(image_id, Kind.IMAGE, version, True, int(event_time_ms))
-        neighbours.append(Neighbour(distance, document))
+def _neighbours(answer: _Answer, documents: Mapping[str, Document]) -> list[Neighbour]:
+    """The hits with their documents; where there is none, with what is beside the code."""
+    hits, neighbours = answer.hits, []
+    for place, (distance, document) in enumerate(zip(hits.distances.tolist(), answer.documents, strict=True)):
+        image_id = hits.image_ids[place]
+        known = document or documents.get(image_id)
+        if known is None or not known.live:
+            known = Document(image_id, Kind.IMAGE, int(hits.versions[place]), True, int(hits.event_times_ms[place]))
+        neighbours.append(Neighbour(distance, known))
     return neighbours

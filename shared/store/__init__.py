@@ -87,7 +87,8 @@ class PageCursor:
 class Change(NamedTuple):
     """What one write left, as a follower needs it: an image with its `code`, or a marker (`code` is None).
 
-    `terms` are the image's attribute terms, empty unless they were asked for.
+    `terms` are the image's attribute terms, empty unless they were asked for; `shown` is what is shown of it, as of
+    `shared.document.pack_shown`, None unless that was asked for.
     """
 
     image_id: str
@@ -95,6 +96,7 @@ class Change(NamedTuple):
     event_time_ms: int
     code: bytes | None
     terms: Sequence[str] = ()
+    shown: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +117,8 @@ class ChangeFeed(Protocol):
     """Follows the writes of a store, from everything that is there on; used by one thread.
 
     Who keeps for each image what the highest version left (a marker over an image of a lower version, an image over
-    one of a lower version) holds after a step that is `caught_up` what a search of the store would find. An image that
-    moves between months is not given up in between.
+    one of a lower version or a marker of the same, to which a code was added) holds after a step that is `caught_up` what
+    a search of the store would find. An image that moves between months is not given up in between.
     """
 
     def read(self) -> Changes:
@@ -169,6 +171,8 @@ class Store(Protocol):
     def write(self, documents: Sequence[Document], now: datetime) -> Sequence[WriteOutcome | RejectedError]:
         """Write documents of distinct image ids, each unless an equal or higher version is there; one answer for each.
 
+        Over an equal version goes only an image that adds codes to the live one there (`Document.adds_codes_to`), in
+        the month where that lies: of equal versions the first stays, and no code of it is ever lost.
         When this returns, each image has at most one live copy, and a document that takes over from an older copy was
         searchable before the older one went. A document that the store refuses for what it holds is a RejectedError.
         """
@@ -200,8 +204,11 @@ class Store(Protocol):
     ) -> Neighbours:
         """The same by a graph (HNSW): some may be missing. QueryInvalidError where the index keeps no such graph."""
 
-    def follow(self, encoder_id: str, *, terms: bool) -> ChangeFeed:
-        """A feed of the codes of this encoder, with the attribute terms where `terms`; asks nothing yet."""
+    def follow(self, encoder_id: str, *, terms: bool, shown: bool = False) -> ChangeFeed:
+        """A feed of the codes of this encoder; with the attribute terms, and what is shown, where asked for.
+
+        Asks the store nothing yet.
+        """
 
     def newest(
         self, words: Sequence[str], restriction: Restriction, after: PageCursor | None, count: int

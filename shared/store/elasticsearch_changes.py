@@ -15,7 +15,6 @@ above the month's position. The argument, for the server's own terms:
   stale copy.
 """
 
-from binascii import a2b_base64
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -24,7 +23,7 @@ from typing import Any
 from shared.errors import StoreUnavailableError
 from shared.store import Change, Changes
 from shared.store.elasticsearch import Connection, RefusalError
-from shared.store.elasticsearch_documents import ALIAS, index_of, month_of_index, packed_field, read_stamp
+from shared.store.elasticsearch_documents import ALIAS, code_key, index_of, month_of_index, read_change
 from shared.store.elasticsearch_indices import ElasticsearchIndices
 
 _PAGE = 5000
@@ -99,6 +98,7 @@ class ElasticsearchChanges:
     indices: ElasticsearchIndices
     encoder_id: str
     terms: bool
+    shown: bool
     _months: dict[str, _Month] = field(default_factory=dict)
     _pass: _Pass | None = None
     _again: bool = False
@@ -155,7 +155,7 @@ class ElasticsearchChanges:
                 lambda client: client.open_point_in_time(index=index_of(snapshot.month), keep_alive=_KEEP_ALIVE)
             )
             snapshot.point = opened["id"]
-        fields = ["stamp", packed_field(self.encoder_id)]
+        fields = ["change"]
         if self.terms:
             fields.append("terms")
         answer = self.connection.ask(
@@ -179,14 +179,12 @@ class ElasticsearchChanges:
 
     def _changes(self, hits: Sequence[Mapping[str, Any]]) -> Iterator[Change]:
         """The hits as changes, without MOVED markers."""
-        packed_name, nothing = packed_field(self.encoder_id), ()
+        key, nothing = code_key(self.encoder_id), ()
         for hit in hits:
             found = hit["fields"]
-            moved, version, event_time_ms, image_id = read_stamp(found["stamp"][0])
-            if not moved:
-                packed = found.get(packed_name)
-                code = None if packed is None else a2b_base64(packed[0])
-                yield Change(image_id, version, event_time_ms, code, found.get("terms", nothing))
+            change = read_change(found["change"][0], key, found.get("terms", nothing), shown=self.shown)
+            if change is not None:
+                yield change
 
     def _close(self, snapshot: _Snapshot) -> None:
         with suppress(StoreUnavailableError):

@@ -1,28 +1,33 @@
 """How an image's document lies in Elasticsearch: names of indices, mapping, and source to document and back."""
 
 import base64
+import hashlib
 import json
 import struct
 from binascii import a2b_base64
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from shared.document import Document, Kind, attribute_terms, attribute_words
+from shared.document import Document, Kind, attribute_terms, attribute_words, pack_shown
 from shared.hash_code import subcode_keys
 from shared.rolling_window import INDEX_PREFIX, is_month
+from shared.store import Change
 
 ALIAS = "catalogue"
 ENCODERS_INDEX = "catalogue-encoders"
 INDEX_PATTERN = "catalogue-*"
 # Raised when the mapping changes so that older programs can't read or write it.
-SCHEMA = 2
+SCHEMA = 3
 # Made for searches and followers alone: no document is read from these.
-DERIVED_FIELDS = ("terms", "words", "subcodes", "packed", "graph", "stamp")
+DERIVED_FIELDS = ("terms", "words", "subcodes", "graph", "change")
 # What a hit needs not: the thumbnail is most of a document's bytes.
 HEAVY_FIELDS = ("thumbnail", "codes", *DERIVED_FIELDS)
 # More links make a better graph and a slower one to write; these are Lucene's defaults, named so that they stay.
 _GRAPH = {"type": "hnsw", "m": 16, "ef_construction": 100}
-_STAMP = struct.Struct(">?qq")
+# At the head of what a follower reads: whether it is a MOVED marker, version, event time in ms, bytes of the id, codes.
+_HEAD = struct.Struct(">?qqHB")
+# Before each code: whose it is, and its bytes.
+_CODE_HEAD = struct.Struct(">8sH")
 
 
 def index_of(month: str) -> str:
@@ -49,11 +54,6 @@ def code_field(encoder_id: str) -> str:
 def graph_field(encoder_id: str) -> str:
     """The field that holds them as vectors in a graph, where the month keeps one."""
     return f"graph.{code_name(encoder_id)}"
-
-
-def packed_field(encoder_id: str) -> str:
-    """The field that holds them as bytes for reading many: ten times faster than reading vectors."""
-    return f"packed.{code_name(encoder_id)}"
 
 
 def subcodes_field(encoder_id: str) -> str:
@@ -86,7 +86,7 @@ def month_index(codes: Mapping[str, int], replicas: str, *, hnsw: bool = False) 
                 "terms": {"type": "keyword"},
                 "words": {"type": "keyword", "doc_values": False},
                 "thumbnail": {"type": "binary"},
-                "stamp": {"type": "binary", "doc_values": True},
+                "change": {"type": "binary", "doc_values": True},
             }
             | codes_properties(codes, hnsw=hnsw)
         ),
@@ -94,11 +94,10 @@ def month_index(codes: Mapping[str, int], replicas: str, *, hnsw: bool = False) 
 
 
 def codes_properties(codes: Mapping[str, int], *, hnsw: bool) -> dict[str, Any]:
-    """The fields of each encoder's codes: to compare all, for subcodes, for reading, and with `hnsw` the graph."""
+    """The fields of each encoder's codes: to compare all, for subcodes, and with `hnsw` the graph."""
     kinds: dict[str, Callable[[int], dict[str, Any]]] = {
         "codes": lambda bits: _vector(bits, {"type": "flat"}),
         "subcodes": lambda bits: {"type": "keyword", "doc_values": False},
-        "packed": lambda bits: {"type": "binary", "doc_values": True},
         "graph": lambda bits: _vector(bits, _GRAPH),
     }
     if not hnsw:
@@ -154,10 +153,10 @@ def to_source(document: Document, graphs: Collection[str]) -> bytes:
         "version": document.version,
         "version_explicit": document.version_explicit,
         "event_time": document.event_time_ms,
-        "stamp": base64.b64encode(_stamp(document)).decode(),
+        "change": base64.b64encode(_change(document)).decode(),
     }
     if document.live:
-        packed = {code_name(name): base64.b64encode(code).decode() for name, code in document.codes.items()}
+        codes = {code_name(name): base64.b64encode(code).decode() for name, code in document.codes.items()}
         source |= {
             "indexed_at": document.indexed_at_ms,
             "item_id": document.item_id,
@@ -166,33 +165,46 @@ def to_source(document: Document, graphs: Collection[str]) -> bytes:
             "attributes": dict(document.attributes),
             "terms": attribute_terms(document.attributes),
             "words": attribute_words(document.attributes),
-            "codes": packed,
-            "packed": packed,
+            "codes": codes,
             "subcodes": {
                 code_name(name): [subcode_term(key) for key in subcode_keys(code).tolist()]
                 for name, code in document.codes.items()
             },
         }
-        if graph := {name: code for name, code in packed.items() if name in graphs}:
+        if graph := {name: code for name, code in codes.items() if name in graphs}:
             source["graph"] = graph
         if document.thumbnail is not None:
             source["thumbnail"] = base64.b64encode(document.thumbnail).decode()
     return json.dumps(source, ensure_ascii=False, allow_nan=False).encode()
 
 
-def read_stamp(encoded: str) -> tuple[bool, int, int, str]:
-    """From the text of its field, whether this is a MOVED marker, the version, event time in ms, and the image id.
+def _change(document: Document) -> bytes:
+    """All that a follower needs of a document in one value: each more would take as long again to read."""
+    image_id, moved = document.image_id.encode(), document.kind is Kind.MOVED
+    head = _HEAD.pack(moved, document.version, document.event_time_ms, len(image_id), len(document.codes))
+    codes = [_CODE_HEAD.pack(code_key(name), len(code)) + code for name, code in document.codes.items()]
+    return b"".join([head, image_id, *codes, pack_shown(document) if document.live else b""])
 
-    It is what a follower needs of every document in one value; each more would take as long again to read.
-    """
+
+def code_key(encoder_id: str) -> bytes:
+    """What stands for an encoder before its codes in the field `change`."""
+    return hashlib.blake2b(encoder_id.encode(), digest_size=8).digest()
+
+
+def read_change(encoded: str, key: bytes, terms: Sequence[str], *, shown: bool) -> Change | None:
+    """The text of the field `change` as a change with the code of `key` and these terms; None of a MOVED marker."""
     raw = a2b_base64(encoded)
-    moved, version, event_time_ms = _STAMP.unpack_from(raw)
-    return moved, version, event_time_ms, raw[_STAMP.size :].decode()
-
-
-def _stamp(document: Document) -> bytes:
-    moved = document.kind is Kind.MOVED
-    return _STAMP.pack(moved, document.version, document.event_time_ms) + document.image_id.encode()
+    moved, version, event_time_ms, id_bytes, codes = _HEAD.unpack_from(raw)
+    if moved:
+        return None
+    at, code = _HEAD.size + id_bytes, None
+    image_id = raw[_HEAD.size : at].decode()
+    for _ in range(codes):
+        whose, code_bytes = _CODE_HEAD.unpack_from(raw, at)
+        at += _CODE_HEAD.size + code_bytes
+        if whose == key:
+            code = raw[at - code_bytes : at]
+    return Change(image_id, version, event_time_ms, code, terms, raw[at:] if shown and code is not None else None)
 
 
 def from_source(source: Mapping[str, Any]) -> Document:

@@ -14,7 +14,6 @@ from shared.store.elasticsearch_documents import (
     code_name,
     from_source,
     graph_field,
-    packed_field,
     subcode_term,
     subcodes_field,
 )
@@ -67,7 +66,7 @@ class NearestQuestions:
         A question of its own costs little more than its way there and back; an aggregation beside the neighbours adds
         a third to their time, because it looks at each document by itself.
         """
-        held = {"exists": {"field": packed_field(self._encoder_id)}}
+        held = {"exists": {"field": subcodes_field(self._encoder_id)}}
         query = {"bool": {"filter": [*self._filters, held]}}
         return int(search(self._connection, query=query, size=0, track_total_hits=True)["hits"]["total"]["value"])
 

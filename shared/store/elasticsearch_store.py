@@ -138,8 +138,8 @@ class ElasticsearchStore:
         demand_graphs(self.indices.fields().values(), encoder_id, hnsw=self._hnsw)
         return NearestQuestions(self._connection, encoder_id, code, restriction).approximate(count, radius)
 
-    def follow(self, encoder_id: str, *, terms: bool) -> ChangeFeed:
-        return ElasticsearchChanges(self._connection, self.indices, encoder_id, terms=terms)
+    def follow(self, encoder_id: str, *, terms: bool, shown: bool = False) -> ChangeFeed:
+        return ElasticsearchChanges(self._connection, self.indices, encoder_id, terms=terms, shown=shown)
 
     def newest(
         self, words: Sequence[str], restriction: Restriction, after: PageCursor | None, count: int

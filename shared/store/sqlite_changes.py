@@ -4,6 +4,7 @@ Writers are serialised and take their numbers within the transaction, so the ord
 commits: a reader that sees one number sees all below it that are still held.
 """
 
+import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
@@ -14,7 +15,8 @@ from shared.store.sqlite_rows import NUMBER_BYTES
 _STEP_CHANGES = 5000
 # Markers have no code, and an image may have codes of other encoders only.
 _CHANGES = f"""
-SELECT documents.number, image_id, version, documents.event_time_ms, substr(entry, {NUMBER_BYTES + 1})
+SELECT documents.number, image_id, version, documents.event_time_ms, substr(entry, {NUMBER_BYTES + 1}),
+    item_id, image_url, attributes
 FROM documents LEFT JOIN codes ON encoder = (SELECT number FROM encoders WHERE encoder_id = ?)
     AND document = documents.number
 WHERE documents.number > ? ORDER BY documents.number LIMIT ?
@@ -28,11 +30,20 @@ class SqliteChangeFeed:
     A month that is dropped gives its versions free, so that what followers know of them is void.
     """
 
-    def __init__(self, database: Database, encoder_id: str, *, terms: bool, step_changes: int = _STEP_CHANGES) -> None:
-        """Follow the codes of `encoder_id`, with attribute terms where `terms`, so many changes in a step."""
+    def __init__(
+        self,
+        database: Database,
+        encoder_id: str,
+        *,
+        terms: bool,
+        shown: bool = False,
+        step_changes: int = _STEP_CHANGES,
+    ) -> None:
+        """Follow the codes of `encoder_id`, with what else is asked for, so many changes in a step."""
         self._database = database
         self._encoder_id = encoder_id
         self._terms = terms
+        self._shown = shown
         self._step_changes = step_changes
         self._last = 0
         self._months: frozenset[int] = frozenset()
@@ -49,9 +60,18 @@ class SqliteChangeFeed:
         # Only now: a step that failed is read again.
         self._months, self._last = months, last
         changes = [
-            Change(name, version, time, code, terms.get(number, ())) for number, name, version, time, code in rows
+            Change(name, version, time, code, terms.get(number, ()), _shown(code, shown) if self._shown else None)
+            for number, name, version, time, code, *shown in rows
         ]
         return Changes(changes, len(rows) < self._step_changes, lost)
+
+
+def _shown(code: bytes | None, row: Sequence[str | None]) -> bytes | None:
+    """What `pack_shown` gives of the document of a row, None for a marker."""
+    item_id, image_url, attributes = row
+    if code is None:
+        return None
+    return f"[{json.dumps(item_id)},{json.dumps(image_url)},{attributes}]".encode()
 
 
 def _terms(connection: Connection, after: int, last: int) -> Mapping[int, Sequence[str]]:

@@ -158,8 +158,8 @@ class SqliteStore:
     ) -> Neighbours:
         raise QueryInvalidError("the embedded store keeps no graph; ask for an exact strategy")
 
-    def follow(self, encoder_id: str, *, terms: bool) -> ChangeFeed:
-        return SqliteChangeFeed(self._database, encoder_id, terms=terms)
+    def follow(self, encoder_id: str, *, terms: bool, shown: bool = False) -> ChangeFeed:
+        return SqliteChangeFeed(self._database, encoder_id, terms=terms, shown=shown)
 
     def newest(
         self, words: Sequence[str], restriction: Restriction, after: PageCursor | None, count: int

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.document import Attributes, Document, Kind, attribute_terms
+from shared.document import Attributes, Document, Kind, attribute_terms, unpack_shown
 from shared.errors import CatalogueError
 from shared.rolling_window import is_droppable, month_of
 from shared.store import Change, ChangeFeed, Changes, Store
@@ -43,7 +43,8 @@ class Follower:
             self.held.clear()
         for change in step.changes:
             known = self.held.get(change.image_id)
-            if known is None or change.version > known.version:
+            completed = known is not None and known.code is None and change.version == known.version
+            if known is None or change.version > known.version or completed:
                 self.held[change.image_id] = change._replace(terms=tuple(change.terms))
         return step
 
@@ -68,8 +69,8 @@ class Follower:
         return {image_id: one.code for image_id, one in self.held.items() if one.code is not None}
 
 
-def follow(store: Store, *, terms: bool = False) -> Follower:
-    return Follower(store.follow(ENCODER, terms=terms))
+def follow(store: Store, *, terms: bool = False, shown: bool = False) -> Follower:
+    return Follower(store.follow(ENCODER, terms=terms, shown=shown))
 
 
 def test_a_follower_of_an_empty_store_catches_up_and_follows_its_first_write(subject: Subject) -> None:
@@ -198,6 +199,21 @@ def test_terms_are_given_where_they_are_asked_for(subject: Subject) -> None:
     assert list(with_terms.catch_up().held["a"].terms) == ["colour=green"]
 
 
+def test_what_is_shown_is_given_where_it_is_asked_for(subject: Subject) -> None:
+    attributes: Attributes = {"title": "blau \U0001f600", "tags": ["b", "a"], "price": 9.5, "long": "x" * 40_000}
+    subject.write(image("a", attributes=attributes), replace(image("b"), item_id="item", image_url="https://b"))
+    subject.write(deletion("gone", 1), image("theirs", codes={"another": b"\0\3"}))
+    with_shown, without = follow(subject.store, shown=True).catch_up(), follow(subject.store).catch_up()
+    packed = {image_id: one.shown for image_id, one in with_shown.held.items()}
+    assert {image_id: unpack_shown(shown) for image_id, shown in packed.items() if shown is not None} == {
+        "a": (image("a").item_id, None, attributes),
+        "b": ("item", "https://b", {}),
+    }
+    assert {one.shown for one in without.held.values()} == {None}
+    subject.write(image("a", 2, attributes={"title": "red"}))
+    assert unpack_shown(with_shown.catch_up().held["a"].shown or b"")[2] == {"title": "red"}
+
+
 def test_codes_of_another_encoder_are_not_given(subject: Subject) -> None:
     both = {ENCODER: b"\0\1", "another": b"\0\2"}
     theirs = {"another": b"\0\3"}
@@ -209,6 +225,14 @@ def test_codes_of_another_encoder_are_not_given(subject: Subject) -> None:
     subject.write(image("both", 2, codes=theirs), image("ours", 2, codes={}), image("theirs", 2))
     assert follower.catch_up().codes == {"theirs": b"\0\0"}
     assert follow(subject.store).catch_up().codes == {"theirs": b"\0\0"}
+
+
+def test_a_code_that_is_added_to_an_image_is_followed(subject: Subject) -> None:
+    subject.write(image("a", 5, codes={"theirs": b"\0\0"}), now=LAST_MONTH)
+    follower = Follower(subject.store.follow(ENCODER, terms=False)).catch_up()
+    assert follower.held["a"].code is None
+    subject.write(image("a", 5, codes={"theirs": b"\0\0", ENCODER: b"\0\x0f"}))
+    assert follower.catch_up().held["a"] == Change("a", 5, NOW_MS, b"\0\x0f", ())
 
 
 def test_every_feed_begins_with_all_that_is_there_and_disturbs_no_other(subject: Subject) -> None:
@@ -244,11 +268,11 @@ class Model:
 
     def write(self, documents: Sequence[Document], now: datetime) -> None:
         for document in documents:
-            if (
-                document.image_id not in self.documents
-                or self.documents[document.image_id][0].version < document.version
-            ):
+            held, month = self.documents.get(document.image_id, (None, ""))
+            if held is None or held.version < document.version:
                 self.documents[document.image_id] = document, month_of(now)
+            elif document.adds_codes_to(held):
+                self.documents[document.image_id] = document, month
 
     def drop_expired(self) -> None:
         self.documents = {name: kept for name, kept in self.documents.items() if not is_droppable(kept[1], NOW, 3)}

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from threading import Event
 from typing import Any
 
@@ -14,6 +15,7 @@ from searcher.backend import Backend
 from searcher.resident.follower import Follower
 from searcher.resident.hamming_sum import HammingSum
 from searcher.resident.index import ResidentIndex
+from searcher.resident.shown_file import ShownFile
 from searcher.strategies import Found, Query, StrategyName
 from searcher.strategies.choosing import Strategies
 from searcher.strategies.resident import Resident
@@ -55,8 +57,8 @@ def rig(request: pytest.FixtureRequest, subject: Subject) -> Iterator[Rig]:
     with ThreadPoolExecutor(4) as threads, ThreadPoolExecutor(1) as model:
         backend = Backend(threads, model, 20)
         backend.store = subject.store
-        index = ResidentIndex(CODE_BYTES * 8, bytes_max=2**24, fields=("colour",))
-        feed = subject.store.follow(ENCODER, terms=True)
+        index = ResidentIndex(CODE_BYTES * 8, bytes_max=2**24, fields=("colour",), shown_file=partial(ShownFile, 2**20))
+        feed = subject.store.follow(ENCODER, terms=True, shown=True)
         follower = Follower(index, lambda: feed, lambda: NOW, window_months=3, poll_seconds=1)
         backend.resident = Resident(backend, index, follower, threads)
         yield Rig(subject, Strategies(backend, lambda: NOW), follower, request.param)
@@ -160,6 +162,28 @@ async def test_an_update_replaces_the_code_also_over_months(rig: Rig) -> None:
     assert await rig.near(ZERO) == [(0, "stays"), (CODE_BYTES * 8, "moved")]
     rig.subject.write(image("moved", 1, code=ZERO), now=NOW)
     assert await rig.near(far) == [(0, "moved"), (CODE_BYTES * 8, "stays")]
+
+
+async def test_hits_show_what_their_version_says(rig: Rig) -> None:
+    def version(number: int) -> Document:
+        attributes = {
+            "colour": "red",
+            "text": "ü\n" * number * 1000,
+            "price": 9.5,
+            "tags": ["a", str(number)],
+            "n": True,
+        }
+        return replace(
+            image("a", number, ZERO, attributes=attributes), item_id=f"item-{number}", image_url=f"https://{number}"
+        )
+
+    rig.subject.write(image("plain", code=ZERO))
+    for number, now in enumerate([LAST_MONTH, NOW, NOW, LAST_MONTH], start=1):
+        rig.subject.write(version(number), now=now)
+        found = [one.document for one in (await rig.ask(ZERO)).neighbours]
+        assert [replace(one, codes={}, indexed_at_ms=0, content_sha256="") for one in found] == [
+            replace(one, codes={}, indexed_at_ms=0, content_sha256="") for one in (version(number), image("plain"))
+        ]
 
 
 async def test_an_image_that_expired_as_an_event_is_not_found(rig: Rig) -> None:

@@ -333,16 +333,16 @@ class Followed:
         if self.failures:
             return self.failures.pop()
         hits = [
-            {"sort": [number, 0], "fields": {"stamp": [self._stamp(number, image_id)]}}
+            {"sort": [number, 0], "fields": {"change": [self._change(number, image_id)]}}
             for number, image_id in self.operations.items()
             if bounds["gt"] < number <= bounds.get("lte", number)
         ]
         shards = {"failed": self.shard_failures}
         return 200, {"pit_id": "point", "timed_out": False, "_shards": shards, "hits": {"hits": hits}}
 
-    def _stamp(self, number: int, image_id: str) -> Any:
+    def _change(self, number: int, image_id: str) -> Any:
         kind = Kind.MOVED if number in self.moved else Kind.IMAGE
-        return json.loads(to_source(Document(image_id, kind, 1, True, 0), ()))["stamp"]
+        return json.loads(to_source(Document(image_id, kind, 1, True, 0), ()))["change"]
 
 
 def ids_read(feed: ChangeFeed) -> list[str]:

@@ -1,8 +1,11 @@
 """The resident index against brute force: whatever was written, whatever is asked."""
 
+import errno
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Thread
 
 import numpy as np
@@ -10,10 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from structlog.testing import capture_logs
 
-from searcher.resident import block_scan, measure
+from searcher.resident import block_scan, measure, shown_column
 from searcher.resident.hamming_sum import HammingSum, HammingTerm
 from searcher.resident.index import IndexFullError, ResidentHits, ResidentIndex
+from searcher.resident.shown_file import ShownFile
 from shared.document import attribute_term
 from shared.errors import QueryInvalidError
 from shared.hash_code import hamming_distances
@@ -103,6 +108,12 @@ def flipped(code: NDArray[np.uint8], bits: int, seed: int = 1) -> NDArray[np.uin
     return np.packbits(unpacked)
 
 
+@pytest.fixture(autouse=True)
+def compacted_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small files are compacted, too."""
+    monkeypatch.setattr(shown_column, "_GARBAGE_MIN", 1 << 10)
+
+
 @pytest.fixture
 def index() -> Iterator[ResidentIndex]:
     made = ResidentIndex(64, MEBIBYTE, ("shop", "tag"), threads=2)
@@ -144,6 +155,7 @@ def written(bits: int) -> st.SearchStrategy[list[Change]]:
         st.integers(1, 9),
         st.none() | code,
         st.lists(st.sampled_from([*TERMS, "other=a", "shop"]), max_size=3).map(tuple),
+        st.none() | st.binary(max_size=40),
     )
     return st.lists(change, max_size=40)
 
@@ -163,7 +175,14 @@ def restrictions() -> st.SearchStrategy[Restriction]:
 def test_any_sequence_of_changes_is_answered_as_brute_force_answers(
     data: st.DataObject, bits: int, hashes: int
 ) -> None:
-    index = ResidentIndex(bits, MEBIBYTE, FIELDS, threads=2, hash_of=lambda text: hash(text) % hashes - hashes // 2)
+    index = ResidentIndex(
+        bits,
+        MEBIBYTE,
+        FIELDS,
+        shown_file=partial(ShownFile, MEBIBYTE),
+        threads=2,
+        hash_of=lambda text: hash(text) % hashes - hashes // 2,
+    )
     model = Model()
     try:
         for changes in data.draw(st.lists(written(bits), max_size=3)):
@@ -186,9 +205,11 @@ def check(data: st.DataObject, index: ResidentIndex, model: Model, bits: int) ->
     radius = data.draw(st.none() | st.sampled_from([0, 1, 5, bits]))
     distance = data.draw(sums(bits))
     assert len(index) == len(model.images)
-    assert told(index.nearest(distance, count, radius, restriction)) == model.nearest(
-        distance, count, radius, restriction
-    )
+    hits = index.nearest(distance, count, radius, restriction)
+    assert told(hits) == model.nearest(distance, count, radius, restriction)
+    held = [model.images[image_id] for image_id in hits.image_ids]
+    assert hits.shown() == [image.shown for image in held]
+    assert [code.tobytes() for code in hits.codes] == [image.code for image in held]
     ordered = model.ordered(distance, restriction)
     for rank, (at, image_id, _, _) in enumerate(ordered[:3]):
         assert index.count_closer(distance, at, image_id, restriction) == rank
@@ -319,15 +340,20 @@ def test_weights_of_any_size_are_summed(index: ResidentIndex) -> None:
         assert told(index.nearest(huge, 20, None, ALL)) == model.nearest(huge, 20, None, ALL)
 
 
-def test_an_answer_given_while_changes_come_in_is_of_one_moment_for_each_image(index: ResidentIndex) -> None:
+def test_an_answer_given_while_changes_come_in_is_of_one_moment_for_each_image() -> None:
     # The code of version v has v ones, so that a distance tells the version of the code that was compared.
     codes = [np.packbits(np.arange(64) < version).tobytes() for version in range(64)]
     ids = [f"image-{place}" for place in range(500)]
-    index.apply([Change(image_id, 0, 1000, codes[0]) for image_id in ids])
+    index = ResidentIndex(64, MEBIBYTE, shown_file=partial(ShownFile, 32 * MEBIBYTE), threads=2)
+
+    def of(image_id: str, version: int) -> Change:
+        return Change(image_id, version, 1000, codes[version], shown=f"{image_id} at {version}".encode())
+
+    index.apply([of(image_id, 0) for image_id in ids])
 
     def write() -> None:
         for version in range(1, 64):
-            index.apply([Change(image_id, version, 1000, codes[version]) for image_id in ids[version * 7 :]])
+            index.apply([of(image_id, version) for image_id in ids[version * 7 :]])
             index.apply([Change(image_id, version, 1000, None) for image_id in ids[:: version + 1]])
 
     writer = Thread(target=write)
@@ -338,7 +364,94 @@ def test_an_answer_given_while_changes_come_in_is_of_one_moment_for_each_image(i
     writer.join()
     for hits in answers:
         assert hits.distances.tolist() == hits.versions.tolist()
+        assert hits.shown() == [
+            f"{name} at {version}".encode() for name, version in zip(hits.image_ids, hits.versions, strict=True)
+        ]
         assert len(set(hits.image_ids)) == len(hits.image_ids)
+    index.close()
+
+
+# What is shown --------------------------------------------------------------------------------------------------------
+
+
+def shown_changes(version: int, count: int = 100) -> list[Change]:
+    """Of some hundred bytes each."""
+    piece = f"version {version}".encode() * 30
+    return [Change(f"{number:03}", version, 1000, bytes(8), shown=piece + bytes([number])) for number in range(count)]
+
+
+def shown_of(index: ResidentIndex) -> list[bytes | None]:
+    return index.nearest(plain(bytes(8)), 1000, None, ALL).shown()
+
+
+@pytest.fixture
+def files() -> list[ShownFile]:
+    """Those that were opened, by the next fixture."""
+    return []
+
+
+@pytest.fixture
+def showing(files: list[ShownFile]) -> Iterator[ResidentIndex]:
+    """An index with room for the pieces of three versions."""
+
+    def opened() -> ShownFile:
+        files.append(ShownFile(100_000))
+        return files[-1]
+
+    made = ResidentIndex(64, MEBIBYTE, shown_file=opened, threads=1)
+    yield made
+    made.close()
+
+
+def test_more_garbage_than_pieces_is_left_behind_in_an_old_file(showing: ResidentIndex, files: list[ShownFile]) -> None:
+    for version in range(1, 30):
+        before = showing.nearest(plain(bytes(8)), 1000, None, ALL)
+        showing.apply(shown_changes(version))
+        assert shown_of(showing) == [change.shown for change in shown_changes(version)]
+        # Who found the one before reads it still.
+        assert before.shown() == [change.shown for change in shown_changes(version - 1)][: len(before.image_ids)]
+    assert len(files) > 5
+    showing.apply([change._replace(code=None) for change in shown_changes(30)[:99]])
+    assert files[-1].nbytes < 1000
+    showing.expire(1000)
+    showing.apply(shown_changes(31))
+    assert shown_of(showing) == [change.shown for change in shown_changes(31)]
+
+
+def test_what_the_disk_has_no_room_for_is_left_out_and_said_once(
+    showing: ResidentIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    showing.apply(shown_changes(1))
+    write, full = os.pwrite, False
+
+    def write_until_full(descriptor: int, content: memoryview, at: int) -> int:
+        if full and len(content) < 1000:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(descriptor, content[: len(content) // 2] if full else content, at)
+
+    monkeypatch.setattr(os, "pwrite", write_until_full)
+    full = True
+    with capture_logs() as logs:
+        for version in range(2, 9):
+            showing.apply(shown_changes(version, 60))
+    assert shown_of(showing) == [None] * 60 + [change.shown for change in shown_changes(1)[60:]]
+    assert [log["log_level"] for log in logs] == ["warning"]
+    assert "No space left" in str(logs[0]["why"])
+    full = False
+    showing.apply(shown_changes(9))
+    assert shown_of(showing) == [change.shown for change in shown_changes(9)]
+
+
+def test_without_a_file_nothing_is_shown() -> None:
+    def refuse() -> ShownFile:
+        raise OSError("read-only file system")
+
+    index = ResidentIndex(64, MEBIBYTE, shown_file=refuse, threads=1)
+    with capture_logs():
+        index.clear()
+    index.apply(shown_changes(1, 3))
+    assert shown_of(index) == [None] * 3
+    index.close()
 
 
 # Bounds and edges ---------------------------------------------------------------------------------------------------
@@ -381,7 +494,7 @@ def test_ten_thousand_images_come_and_go(index: ResidentIndex) -> None:
 
 
 def test_an_image_costs_less_than_64_bytes_beyond_its_code() -> None:
-    index = ResidentIndex(256, 64 * MEBIBYTE, ("shop",), threads=1)
+    index = ResidentIndex(256, 64 * MEBIBYTE, ("shop",), shown_file=partial(ShownFile, MEBIBYTE), threads=1)
     changes = changes_of(random_codes(50_000, 256), prefix="sixteen-b")
     assert len(changes[0].image_id) == 16
     index.apply([change._replace(terms=(f"shop={place % 100}",)) for place, change in enumerate(changes)])

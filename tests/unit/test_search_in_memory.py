@@ -24,9 +24,16 @@ CODES = {f"image-{number:03}": GENERATOR.bytes(32) for number in range(200)}
 @pytest.fixture
 def made() -> Iterator[FakeSearcher]:
     with fake_searcher() as ready:
-        ready.put(*(image(image_id, code) for image_id, code in CODES.items()))
+        ready.put(*(image(image_id, code, attributes={"of": image_id}) for image_id, code in CODES.items()))
         ready.keep_in_memory()
         yield ready
+
+
+@pytest.fixture
+def without_documents(made: FakeSearcher) -> FakeSearcher:
+    """Only codes are in memory."""
+    made.keep_in_memory(documents_bytes=0)
+    return made
 
 
 @pytest.fixture
@@ -59,13 +66,38 @@ async def test_an_outage_of_the_store_is_survived_with_what_is_in_memory(made: F
     before = await ask(made, k=5)
     made.store.away = True
     during = await ask(made, k=5)
+    assert during.hits == before.hits
+    assert (during.complete, during.exact, during.reason) == (True, True, None)
+    assert during.as_of <= before.as_of
+    assert ids(await ask(made, k=5, fold_radius=3)) == ids(before)
+    assert ids(await ask(made, k=5, group_by_item=True)) == ids(before)
+
+
+async def test_where_documents_are_not_in_memory_an_outage_is_told(without_documents: FakeSearcher) -> None:
+    before = await ask(without_documents, k=5)
+    assert (before.complete, before.hits[0].attributes) == (True, {"of": ids(before)[0]})
+    without_documents.store.away = True
+    during = await ask(without_documents, k=5)
     assert ids(during) == ids(before)
     assert (during.complete, during.exact, during.hits[0].attributes) == (False, False, {})
     assert "without attributes" in (during.reason or "")
     assert during.as_of <= before.as_of
 
 
-async def test_what_the_store_knows_better_by_now_is_taken_over(made: FakeSearcher) -> None:
+async def test_only_documents_that_did_not_fit_are_asked_of_the_store(made: FakeSearcher) -> None:
+    made.store.step_changes = 20
+    made.keep_in_memory(documents_bytes=4096)
+    hits = (await ask(made, k=200)).hits
+    assert [hit.attributes for hit in hits] == [{"of": hit.image_id} for hit in hits]
+    made.store.away = True
+    during = await ask(made, k=200)
+    kept = [hit for hit in during.hits if hit.attributes]
+    assert (during.complete, 20 < len(kept) < 200) == (False, True)
+    assert all(hit in hits for hit in kept)
+
+
+async def test_what_the_store_knows_better_by_now_is_taken_over(without_documents: FakeSearcher) -> None:
+    made = without_documents
     nearest, second, *_ = ids(await ask(made, k=3))
     # Written and not followed yet.
     far = bytes(255 - byte for byte in SEED)
@@ -155,8 +187,9 @@ def test_a_cursor_of_something_else_is_refused(client: TestClient) -> None:
 
 
 async def test_documents_are_read_of_the_hits_of_a_page_alone(
-    made: FakeSearcher, monkeypatch: pytest.MonkeyPatch
+    without_documents: FakeSearcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    made = without_documents
     asked: list[int] = []
     at_versions = made.store.documents_at
 

@@ -5,10 +5,12 @@ import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from searcher.backend import Backend
 from searcher.resident.follower import Follower
 from searcher.resident.hamming_sum import HammingSum
 from searcher.resident.index import ResidentIndex
+from searcher.resident.shown_file import ShownFile
 from searcher.strategies import Query, StrategyName
 from searcher.strategies.choosing import Strategies
 from searcher.strategies.resident import Resident
@@ -49,7 +52,14 @@ class Write:
         code = (self.code * 0x010101010101 % 2**BITS).to_bytes(BITS // 8)
         codes = {ENCODER: code} if self.live else {}
         kind = Kind.IMAGE if self.live else Kind.DELETED
-        return Document(f"image-{self.image}", kind, self.version, True, NOW_MS - self.age_hours * HOUR_MS, codes=codes)
+        document = Document(f"image-{self.image}", kind, self.version, True, NOW_MS - self.age_hours * HOUR_MS)
+        return replace(document, codes=codes, **_shown(self.version, self.code)) if self.live else document
+
+
+def _shown(version: int, code: int) -> dict[str, Any]:
+    """What tells versions apart, in pieces of many lengths."""
+    url = None if code % 3 else f"https://pictures.test/{version}"
+    return {"item_id": f"item-{version}", "image_url": url, "attributes": {"of": version, "text": "x" * (code % 40)}}
 
 
 WRITES = st.builds(
@@ -70,19 +80,25 @@ def opened(name: str, folder: str) -> Iterator[Store]:
 
 
 @pytest.mark.parametrize("name", ["fake", "sqlite"])
+@pytest.mark.parametrize("shown_bytes", [2**16, 512, 0])
 @given(
     batches=st.lists(st.lists(WRITES, min_size=1, max_size=6), max_size=6),
     count=st.integers(1, 9),
     radius=st.none() | st.integers(0, BITS),
     seed=st.integers(0, 255),
 )
-@settings(deadline=None, max_examples=30)
-def test_exact_is_brute_force(name: str, batches: list[list[Write]], count: int, radius: int | None, seed: int) -> None:
+@settings(deadline=None, max_examples=20)
+def test_exact_is_brute_force(
+    *, name: str, shown_bytes: int, batches: list[list[Write]], count: int, radius: int | None, seed: int
+) -> None:
+    """With room for all documents beside the codes, for some and for none."""
     with tempfile.TemporaryDirectory() as folder, opened(name, folder) as store, ThreadPoolExecutor(2) as threads:
         backend = Backend(threads, threads, 20)
         backend.store = store
-        with closing(ResidentIndex(BITS, bytes_max=2**20, threads=1)) as index:
-            feed = store.follow(ENCODER, terms=False)
+        with closing(
+            ResidentIndex(BITS, bytes_max=2**20, shown_file=partial(ShownFile, shown_bytes), threads=1)
+        ) as index:
+            feed = store.follow(ENCODER, terms=False, shown=True)
             follower = Follower(index, lambda: feed, lambda: NOW, window_months=3, poll_seconds=1)
             backend.resident = Resident(backend, index, follower, threads)
             strategies = Strategies(backend, lambda: NOW)
@@ -129,8 +145,4 @@ def brute_force(highest: dict[str, Document], query: Query) -> list[tuple[int, D
 
 def stripped(document: Document, like: Document) -> Document:
     """The document with as much of its codes as the other one shows."""
-    return (
-        document
-        if like.codes
-        else Document(document.image_id, document.kind, document.version, True, document.event_time_ms)
-    )
+    return document if like.codes else replace(document, codes={})
