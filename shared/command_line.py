@@ -92,10 +92,13 @@ def positive(text: str) -> int:
 
 def settings_from(arguments: argparse.Namespace) -> Settings:
     """The settings, with the given flags laid over them."""
+    return load_settings(flags_from(arguments))
+
+
+def flags_from(arguments: argparse.Namespace) -> dict[str, str]:
+    """The settings that were given as flags, as they were written."""
     prefix = "setting_"
-    return load_settings(
-        {name.removeprefix(prefix): value for name, value in vars(arguments).items() if name.startswith(prefix)}
-    )
+    return {name.removeprefix(prefix): value for name, value in vars(arguments).items() if name.startswith(prefix)}
 
 
 def run(parser: argparse.ArgumentParser, arguments: list[str] | None = None) -> int:
