@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import shlex
 import sys
 from dataclasses import fields
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from searcher.evaluation.command import plan_of, run_plan
+from searcher.evaluation.distances import as_json, measure_distances, print_distances
 from searcher.evaluation.plan import Options
 from searcher.evaluation.report import print_report
 from searcher.querying import build_request, print_reply, run_query
@@ -41,6 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     _add_hubs(subcommands)
     add_workbench_commands(subcommands)
     _add_evaluate(subcommands)
+    _add_distance(subcommands)
     return run(parser, arguments)
 
 
@@ -213,12 +216,57 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     configure_logs(settings.log_format, settings.log_level)
     given = {field.name: getattr(arguments, field.name, None) for field in fields(Options)}
     plan = plan_of(Options(**given), arguments.recipe, flags_from(arguments), arguments.data, arguments.out)
-    report = run_plan(plan, lambda overrides: load_settings(dict(overrides)), lambda: datetime.now(UTC))
+    told = shlex.join(["searcher", *sys.argv[1:]])
+    report = run_plan(plan, lambda overrides: load_settings(dict(overrides)), lambda: datetime.now(UTC), told)
     if arguments.json:
         print_line((plan.out / "report.json").read_text().rstrip())
     else:
         print_report(report, Console())
         print_line(f"Plots, pictures and figures: {plan.out / 'report.md'}")
+    return EXIT_OK
+
+
+def _add_distance(subcommands: Subcommands) -> None:
+    command = add_command(
+        subcommands,
+        "distance",
+        _distance,
+        "Tell how far pictures are apart, and with labels which threshold tells same from different.",
+        "QUERY and GALLERY are each a picture, a folder, or a CSV file with a column path. Distances are in bits\n"
+        "of the active encoder's codes, or with --float 1 - cosine of the embeddings, without an index.\n\n"
+        "examples:\n"
+        "  searcher distance one.jpg other.jpg\n"
+        "  searcher distance probes/ people/ --false-accept-rate 0.001      a folder for each person\n"
+        "  searcher distance probes.csv people.csv --label person --float --json",
+    )
+    command.add_argument("query", type=Path, metavar="QUERY", help="a picture, a folder, or a CSV file")
+    command.add_argument("gallery", type=Path, metavar="GALLERY", help="the same, to compare with")
+    command.add_argument("--float", action="store_true", dest="use_float", help="compare embeddings, not codes")
+    command.add_argument(
+        "--label",
+        default="category",
+        metavar="COLUMN[,…]",
+        help="what is equal in pictures of the same (default: category, which is the folder)",
+    )
+    command.add_argument(
+        "--false-accept-rate",
+        type=float,
+        default=0.001,
+        metavar="RATE",
+        help="share of different pairs that the threshold may accept (default: %(default)s)",
+    )
+    command.add_argument("--json", action="store_true", help="print all pairs and the ROC as JSON")
+
+
+def _distance(arguments: argparse.Namespace) -> int:
+    settings = settings_from(arguments)
+    configure_logs(settings.log_format, settings.log_level)
+    label, rate = arguments.label.split(","), arguments.false_accept_rate
+    found = measure_distances(settings, arguments.query, arguments.gallery, use_float=arguments.use_float, label=label)
+    if arguments.json:
+        print_line(as_json(found, rate))
+    else:
+        print_distances(found, rate, Console())
     return EXIT_OK
 
 

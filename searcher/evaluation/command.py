@@ -25,12 +25,17 @@ def plan_of(options: Options, recipe: Path | None, settings: Mapping[str, str], 
     return make_plan(options.over(own.over(title)), variants, settings, data, out)
 
 
-def run_plan(plan: Plan, load: Callable[[Mapping[str, Any]], Settings], now: Callable[[], datetime]) -> Report:
-    """Do what is not done yet of the plan, and write its report into the out folder. Errors as of `evaluate`."""
+def run_plan(
+    plan: Plan, load: Callable[[Mapping[str, Any]], Settings], now: Callable[[], datetime], told: str
+) -> Report:
+    """Do what is not done yet of the plan, and write its report into the out folder. Errors as of `evaluate`.
+
+    `told` is the command line, for the report.
+    """
     open_folder(plan)
     shop = Workshop(plan, load, now)
     shop.work.mkdir(exist_ok=True)
     results, sizes = evaluate(shop)
-    report = Report(plan, sizes, results, list(commands(shop)), machine())
+    report = Report(plan, sizes, results, [told, *commands(shop)], machine())
     write_report(report, draw_plots(results, plan.k, plan.out / "plots"), plan.out)
     return report

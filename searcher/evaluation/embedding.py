@@ -1,7 +1,7 @@
-"""Embeddings of pictures in this process, by the embedder that the settings name and the rules of the pipeline."""
+"""Pictures of files in this process: decoded in child processes, and embedded by the embedder of the settings."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,21 +35,30 @@ def embed(paths: Sequence[Path], settings: Settings, advance: Callable[[int], No
     return asyncio.run(_embed(paths, settings, advance))
 
 
-async def _embed(paths: Sequence[Path], settings: Settings, advance: Callable[[int], None]) -> Embeddings:
-    embedder = open_embedder(settings)
-    size = max(embedder.batch_size, _DECODED_AT_ONCE_MIN)
-    rows = np.zeros((len(paths), embedder.spec.dimensions), np.float32)
-    refused: set[int] = set()
+async def decoded(
+    paths: Sequence[Path], settings: Settings, batch: int
+) -> AsyncIterator[tuple[int, NDArray[np.uint8], list[int]]]:
+    """In parts: the first place, the pixels (count, 224, 224, 3) of those that can be decoded, places of the others."""
+    size = max(batch, _DECODED_AT_ONCE_MIN)
     async with DecoderPool(DecodeLimits.of(settings, usable_cores())) as decoder:
         for start in range(0, len(paths), size):
-            part = paths[start : start + size]
-            decoded = await asyncio.gather(*(_pixels(path, decoder) for path in part))
-            good = [place for place, pixels in enumerate(decoded, start) if pixels is not None]
-            refused |= {*range(start, start + len(part))} - {*good}
-            if good:
-                pixels = np.stack([one for one in decoded if one is not None])
-                rows[good] = await asyncio.to_thread(embedder.embed, pixels)
-            advance(len(part))
+            part = await asyncio.gather(*(_pixels(path, decoder) for path in paths[start : start + size]))
+            good = [pixels for pixels in part if pixels is not None]
+            refused = [place for place, pixels in enumerate(part, start) if pixels is None]
+            yield start, np.stack(good) if good else np.zeros((0, 224, 224, 3), np.uint8), refused
+
+
+async def _embed(paths: Sequence[Path], settings: Settings, advance: Callable[[int], None]) -> Embeddings:
+    embedder = open_embedder(settings)
+    rows = np.zeros((len(paths), embedder.spec.dimensions), np.float32)
+    refused: set[int] = set()
+    async for start, pixels, others in decoded(paths, settings, embedder.batch_size):
+        refused |= set(others)
+        count = len(pixels) + len(others)
+        good = [place for place in range(start, start + count) if place not in refused]
+        if good:
+            rows[good] = await asyncio.to_thread(embedder.embed, pixels)
+        advance(count)
     broken = np.flatnonzero(~np.isfinite(rows).all(axis=1)).tolist()
     rows[broken] = 0
     return Embeddings(unit_rows(rows), frozenset({*refused, *broken}))

@@ -37,12 +37,14 @@ def draw_plots(results: Results, k: int, folder: Path) -> list[Path]:
     paths = [
         _draw(folder / "precision-recall.svg", [lambda axes: _precision_recall(axes, results)]),
         _draw(folder / "distances.svg", [_distances(result) for result in results]),
-        _draw(folder / "quality-against-size.svg", [lambda axes: _quality(axes, results, k)]),
     ]
+    sizes = [lambda axes: _quality(axes, results, k, 1, "bytes an image")]
     if codes:
+        sizes.append(lambda axes: _quality(axes, codes, k, 8, "bits of the code"))
         paths.append(_draw(folder / "recall-against-radius.svg", [lambda axes: _recall_against_radius(axes, codes)]))
         panels = [lambda axes: _balance(axes, codes), lambda axes: _correlation(axes, codes)]
         paths.append(_draw(folder / "bits.svg", panels))
+    paths.append(_draw(folder / "quality-against-size.svg", sizes))
     return paths
 
 
@@ -96,15 +98,22 @@ def _distances(result: MethodResult) -> Callable[["Axes"], None]:
     return panel
 
 
-def _quality(axes: "Axes", results: Results, k: int) -> None:
+def _quality(axes: "Axes", results: Results, k: int, scale: int, what: str) -> None:
+    """A line for each variant and kind of method, over its sizes; `scale` is the unit of `what` in a byte."""
     name = map_names(k)[1]
-    for result in results:
-        one = result.measures[name]
-        low, high = one.mean - one.low, one.high - one.mean
+    for variant, kind in dict.fromkeys((result.variant, result.method.kind) for result in results):
+        line = [result for result in results if (result.variant, result.method.kind) == (variant, kind)]
+        line.sort(key=lambda result: result.image_bytes)
+        estimates = [result.measures[name] for result in line]
+        errors = [[max(0, one.mean - one.low) for one in estimates], [max(0, one.high - one.mean) for one in estimates]]
         axes.errorbar(
-            [result.image_bytes], [one.mean], yerr=[[max(0, low)], [max(0, high)]], marker="o", label=result.label
+            [result.image_bytes * scale for result in line],
+            [one.mean for one in estimates],
+            yerr=errors,
+            marker="o",
+            label=f"{variant} {kind}".strip(),
         )
-    axes.set(xscale="log", xlabel="bytes an image (a code: bits / 8)", ylabel=f"M{name}", title="Quality and size")
+    axes.set(xlabel=what, ylabel=f"M{name}", title="Quality and size")
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_formatter("{x:g}")
     _legend(axes)

@@ -65,7 +65,7 @@ class VariantSize:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All of it. `commands` are those of the indexer, `machine` what it ran on."""
+    """All of it. `commands` made it, `machine` is what it ran on."""
 
     plan: Plan
     sizes: Mapping[str, VariantSize]
