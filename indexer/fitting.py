@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from indexer.catalogue_event import CatalogueEvent, parse
 from indexer.event_log import LogScanner
-from indexer.pipeline import PictureDecoder, PictureFetcher
+from indexer.pipeline_parts import PictureDecoder, PictureFetcher
 from shared.encoding.embedder import Embedder
 from shared.errors import RejectedError
 from shared.images.decoded import DecodedImage

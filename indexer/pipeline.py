@@ -8,29 +8,26 @@ here knows Kafka, Elasticsearch, or a clock of its own.
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from concurrent.futures import Executor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from indexer.batching import Batcher
 from indexer.catalogue_event import CatalogueEvent, parse, resolve_leniently
 from indexer.dead_letter_limit import Attempt, DeadLetterLimit
 from indexer.dead_letters import DeadLetter, to_new_record
 from indexer.event_log import LogWriter, NewRecord, Record
-from indexer.patience import Patience
-from indexer.planning import IndexPicture, Outcome, Plan, Settled, WriteMarker, plan_event
+from indexer.pipeline_parts import PipelineParts
+from indexer.planning import AddCode, IndexPicture, Outcome, Plan, Settled, WriteMarker, plan_event
 from indexer.retries import Retry, next_retry
 from indexer.retries import to_new_record as to_retry_record
 from indexer.turns import Turns
 from shared.document import Document, Kind
 from shared.errors import RejectedError, RejectionReason
 from shared.images.decoded import DecodedImage
-from shared.metrics import IndexerMetrics
 from shared.rolling_window import to_milliseconds
 from shared.settings import Settings
 from shared.store import Store, WriteOutcome
@@ -38,59 +35,6 @@ from shared.store import Store, WriteOutcome
 _FRESH = frozenset({Outcome.INDEXED, Outcome.REUSED, Outcome.DELETED})
 
 _Answer = TypeVar("_Answer")
-
-
-class PictureFetcher(Protocol):
-    """Gives the bytes behind a URL of an event."""
-
-    async def fetch(self, url: str) -> bytes:
-        """The bytes; RejectedError where they can't be had."""
-
-
-class PictureDecoder(Protocol):
-    """Decodes picture bytes."""
-
-    async def decode(
-        self, content: bytes, *, thumbnail: bool, crop: tuple[float, float, float, float] | None = None
-    ) -> DecodedImage:
-        """The decoded picture; RejectedError where it can't be decoded."""
-
-
-class PictureEncoder(Protocol):
-    """Turns decoded pictures into hash codes."""
-
-    @property
-    def encoder_id(self) -> str:
-        """The name that its codes are stored under."""
-
-    @property
-    def batch_size(self) -> int:
-        """How many pictures it works on at once."""
-
-    def encode(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """Codes (count, bits / 8) of pictures (count, 224, 224, 3), and which rows came from a finite embedding."""
-
-
-@dataclass(frozen=True, slots=True)
-class PipelineParts:
-    """What the pipeline works with; `__main__` and the tests put it together."""
-
-    store: Store
-    fetcher: PictureFetcher
-    decoder: PictureDecoder
-    encoder: PictureEncoder
-    dead_letters: LogWriter
-    patience: Patience
-    metrics: IndexerMetrics
-    now: Callable[[], datetime]
-    store_threads: Executor
-    """Look-ups and writes run here, at the same time."""
-    model_thread: Executor
-    """One thread: an embedder is not thread-safe."""
-    dead_letter_thread: Executor
-    """Dead letters and retries are appended here; of each log one call at a time, whatever the threads."""
-    retries: LogWriter | None = None
-    """None: no fetch is tried again later."""
 
 
 class Pipeline:
@@ -169,6 +113,9 @@ class Pipeline:
                 content = await self._content(event)
                 document, outcome = await self._document(event, content, previous)
                 return await self._written(document, outcome)
+            case AddCode(stored):
+                content = await self._content(event)
+                return await self._written(await self._with_code(stored, content), Outcome.INDEXED)
 
     async def _content(self, event: CatalogueEvent) -> bytes:
         if event.image_bytes is not None:
@@ -204,11 +151,28 @@ class Pipeline:
             thumbnail = await self._kept_thumbnail(event.image_id)
             if thumbnail is not None or not self._settings.thumbnails:
                 return replace(document, codes=previous.codes, thumbnail=thumbnail), Outcome.REUSED
+        code, thumbnail = await self._coded(content)
+        return replace(document, codes={encoder_id: code}, thumbnail=thumbnail), Outcome.INDEXED
+
+    async def _with_code(self, stored: Document, content: bytes) -> Document:
+        """The stored document with a code of this picture beside those it has."""
+        code, thumbnail = await self._coded(content)
+        digest = hashlib.sha256(content).hexdigest()
+        # Where the picture behind the URL has changed, the codes are of several pictures, and no update may reuse them.
+        one_picture = not stored.codes or stored.content_sha256 == digest
+        return replace(
+            stored,
+            codes={**stored.codes, self._parts.encoder.encoder_id: code},
+            content_sha256=digest if one_picture else "",
+            thumbnail=thumbnail,
+        )
+
+    async def _coded(self, content: bytes) -> tuple[bytes, bytes | None]:
+        """The hash code of a picture, and its thumbnail where one is kept."""
         async with self._in_stage("decode"), self._timed("decode"):
             decoded = await self._parts.decoder.decode(content, thumbnail=self._settings.thumbnails)
         async with self._in_stage("embed"):
-            code = await self._codes.submit(decoded)
-        return replace(document, codes={encoder_id: code}, thumbnail=decoded.thumbnail), Outcome.INDEXED
+            return await self._codes.submit(decoded), decoded.thumbnail
 
     async def _kept_thumbnail(self, image_id: str) -> bytes | None:
         if not self._settings.thumbnails:
@@ -232,7 +196,7 @@ class Pipeline:
 
     def _plan_one(self, event: CatalogueEvent, stored: Document | None, now: datetime) -> Plan | Exception:
         try:
-            return plan_event(event, stored, now, self._settings.window_months)
+            return plan_event(event, stored, now, self._settings.window_months, self._parts.encoder.encoder_id)
         except RejectedError as error:
             return error
 

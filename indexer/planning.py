@@ -52,11 +52,23 @@ class IndexPicture:
     previous: Document | None
 
 
-Plan = Settled | WriteMarker | IndexPicture
+@dataclass(frozen=True, slots=True)
+class AddCode:
+    """The picture has to be fetched for the one code that this document lacks; the rest of it stays."""
+
+    document: Document
 
 
-def plan_event(event: CatalogueEvent, stored: Document | None, now: datetime, window_months: int) -> Plan:
-    """Decide on an event; RejectedError(VERSION_MIXED) where versions of the producer and of the clock meet."""
+Plan = Settled | WriteMarker | IndexPicture | AddCode
+
+
+def plan_event(
+    event: CatalogueEvent, stored: Document | None, now: datetime, window_months: int, encoder_id: str
+) -> Plan:
+    """Decide on an event; RejectedError(VERSION_MIXED) where versions of the producer and of the clock meet.
+
+    `encoder_id` names the code that each visible image must have.
+    """
     resolved = event.resolved
     if stored is not None:
         if stored.version_explicit != resolved.version_explicit:
@@ -69,6 +81,9 @@ def plan_event(event: CatalogueEvent, stored: Document | None, now: datetime, wi
         if resolved.version < stored.version:
             return Settled(Outcome.SUPERSEDED)
         if resolved.version == stored.version:
+            lacking = stored.live and not event.deleted and encoder_id not in stored.codes
+            if lacking and is_inside(stored.event_time_ms, now, window_months):
+                return AddCode(stored)
             return Settled(Outcome.REPEATED)
     if event.deleted:
         return WriteMarker(Outcome.DELETED, _marker(event, Kind.DELETED, now))

@@ -18,7 +18,8 @@ from indexer.event_fetcher import EventFetcher
 from indexer.event_log import opening as event_logs
 from indexer.health import HealthServer
 from indexer.patience import Patience
-from indexer.pipeline import Pipeline, PipelineParts
+from indexer.pipeline import Pipeline
+from indexer.pipeline_parts import PipelineParts
 from indexer.workers import Workers, WorkersParts
 from shared.encoding.encoder import Encoder, load_encoder
 from shared.encoding.opening import check_embedder

@@ -36,6 +36,9 @@ class MemoryIndices:
         self.searchable.setdefault(month, {})
         return sorted(self.months)
 
+    def fit(self, month: str, codes: Mapping[str, int]) -> None:
+        self.step()
+
     def versions(self, image_ids: Sequence[str], months: Sequence[str]) -> Mapping[str, Mapping[str, int]]:
         copies = self.copies(image_ids, months)
         return {image_id: {month: one.version for month, one in found.items()} for image_id, found in copies.items()}

@@ -32,7 +32,7 @@ class Obstacle(StrEnum):
     """Why a fault can't be repaired from here."""
 
     SAME_VERSION = "the same version is there, so a worker would take the event for a repeat"
-    NOT_IN_SOURCE = "the source does not hold the event any more"
+    NOT_IN_SOURCE = "the source was not read, or does not hold the event any more"
     STILL_THERE = "it is there again after the repair"
 
 
@@ -77,7 +77,7 @@ def findings_of(copies: Sequence[StoredCopy], expected: Expected | None, rules: 
     if any(one.live and one is not winner for one in copies):
         found[Fault.DOUBLED] = None
     if winner is not None and winner.live and _lacks_code(winner, rules):
-        found[Fault.FOREIGN_ENCODER] = Obstacle.SAME_VERSION
+        found[Fault.FOREIGN_ENCODER] = _obstacle_to_a_code(winner, expected)
     if expected is not None:
         found |= _against_the_source(winner, expected, rules)
     return found
@@ -86,6 +86,13 @@ def findings_of(copies: Sequence[StoredCopy], expected: Expected | None, rules: 
 def _lacks_code(copy: StoredCopy, rules: Rules) -> bool:
     visible = is_inside(copy.event_time_ms, rules.now, rules.window_months)
     return visible and rules.encoder_id is not None and rules.encoder_id not in copy.encoder_ids
+
+
+def _obstacle_to_a_code(winner: StoredCopy, expected: Expected | None) -> Obstacle | None:
+    """What keeps a worker that gets the event again from adding the code."""
+    if expected is None or expected.version < winner.version:
+        return Obstacle.NOT_IN_SOURCE
+    return Obstacle.SAME_VERSION if expected.deleted and expected.version == winner.version else None
 
 
 def _against_the_source(winner: StoredCopy | None, expected: Expected, rules: Rules) -> Findings:

@@ -19,7 +19,7 @@ _LOOK_PAUSE_SECONDS = 2.0
 """Longer than a move takes, from the write of an image to the mark over its older copy."""
 _IDS_AT_ONCE = 500
 _EXAMPLES = 10
-_SENT_AGAIN = frozenset({Fault.STALE, Fault.MISSING})
+_SENT_AGAIN = frozenset({Fault.STALE, Fault.MISSING, Fault.FOREIGN_ENCODER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +38,18 @@ class FaultCount:
 
 @dataclass
 class Walk:
-    """What a walk over the store found; `findings` has the faults of each image, `expired` the months left over."""
+    """What a walk over the store found; `findings` has the faults of each image, `expired` the months left over.
+
+    `expected` says of the images with findings what must be there, `coming` of which of them an event has still to be
+    indexed.
+    """
 
     images: int = 0
     copies: int = 0
     not_in_source: int = 0
     findings: dict[str, Findings] = field(default_factory=dict)
     expected: dict[str, Expected | None] = field(default_factory=dict)
+    coming: set[str] = field(default_factory=set)
     expired: list[str] = field(default_factory=list)
 
 
@@ -78,7 +83,7 @@ class Reconciler:
         return walk
 
     def repair(self, walk: Walk, reader: SourceReader | None, writer: LogWriter | None) -> list[FaultCount]:
-        """Settle what is doubled, drop what is expired, and send again what is missing or stale.
+        """Settle what is doubled, drop what is expired, and send again what is missing, stale, or lacks the code.
 
         `reader` and `writer` of the event source may be None where the walk was against the store alone.
         """
@@ -98,13 +103,21 @@ class Reconciler:
                 walk.not_in_source += image_id not in self._source.on_the_way
             elif self._source.is_coming(image_id, expected.version):
                 expected = None
-        if findings := self._findings(copies, expected):
+                walk.coming.add(image_id)
+        walk.expected[image_id] = expected
+        if findings := self._findings(walk, image_id, copies):
             walk.findings[image_id] = findings
-            walk.expected[image_id] = expected
+        else:
+            del walk.expected[image_id]
+            walk.coming.discard(image_id)
 
-    def _findings(self, copies: Iterable[StoredCopy], expected: Expected | None) -> Findings:
+    def _findings(self, walk: Walk, image_id: str, copies: Iterable[StoredCopy]) -> Findings:
         counting = [one for one in copies if not self._rules.is_over(one.month)]
-        return findings_of(counting, expected, self._rules)
+        found = findings_of(counting, walk.expected[image_id], self._rules)
+        if image_id in walk.coming:
+            # The worker that indexes the event adds the code.
+            return {fault: obstacle for fault, obstacle in found.items() if fault is not Fault.FOREIGN_ENCODER}
+        return found
 
     def _look_again(self, walk: Walk) -> None:
         for look in range(_LOOKS):
@@ -121,7 +134,7 @@ class Reconciler:
             for copy in self._store.copies(part):
                 copies[copy.image_id].append(copy)
             for image_id, of_image in copies.items():
-                if findings := self._findings(of_image, walk.expected[image_id]):
+                if findings := self._findings(walk, image_id, of_image):
                     found[image_id] = findings
         return found
 

@@ -86,6 +86,20 @@ class ElasticsearchIndices:
         if month not in fields:
             self._make(month, codes)
             fields = self.fields()
+        return sorted(self._fit(month, codes, fields))
+
+    def fit(self, month: str, codes: Mapping[str, int]) -> None:
+        fields = self.fields()
+        if month not in fields:
+            return
+        try:
+            self._fit(month, codes, fields)
+        except RefusalError as error:
+            if not error.missing:
+                raise
+
+    def _fit(self, month: str, codes: Mapping[str, int], fields: Mapping[str, CodeFields]) -> Mapping[str, CodeFields]:
+        """Give the month what it lacks; gives the months after."""
         held = fields[month].bits if month in fields else {}
         # Fields that are there stay as they are: a graph that began late would lack what was written before.
         lacking = {encoder_id: bits for encoder_id, bits in codes.items() if held.get(code_name(encoder_id)) != bits}
@@ -96,7 +110,7 @@ class ElasticsearchIndices:
             )
             fields = self.fields()
         self._graphs = {name: one.graphs for name, one in fields.items()}
-        return sorted(fields)
+        return fields
 
     def fields(self) -> dict[str, CodeFields]:
         """The months behind the alias, each with its fields of codes."""

@@ -9,10 +9,21 @@ land beside an older copy. The rules that make one of several copies, whoever wr
 3. Every other live copy is overwritten in place by a MOVED marker of the winner's version, after the winner's month was
    refreshed: a search finds the winner before it stops finding the other.
 4. A marker may overwrite an *equal* version only where the copy that loses was seen with just that version.
+5. An image may overwrite an *equal* version only where the winner was seen: an image of just that version, without one
+   of the codes that the new document has, which has all of the winner's. It goes to the winner's own month.
 
 Why no two workers can mark each other's winner: take the newest month that ever held a copy of the highest version that
 is no MOVED marker. A marker of the same version is put there only by one who saw such a copy in a newer month (rules 2
 and 4), and there is none. Deletes are markers as well; nothing is ever deleted but a whole month.
+
+Why adding a code (rule 5) changes nothing of this: it puts images only where one of the same version has lain, so that
+newest month stays what it is. In such a month only rules 4 and 5 put anything of that version, so what such a put may
+overwrite unseen is
+
+- what another one who added the same code has just put (two workers, or one whose reply was lost): the same code of
+  the same event, for who looks a moment later sees it and puts nothing;
+- a MOVED marker, if it was held up for long: the copy that lives again loses to the one in the newer month, and the
+  look that ends each write marks it again. Should the worker die before, it is as if it had died between two puts.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -61,6 +72,9 @@ class MonthlyIndices(Protocol):
     def prepare(self, month: str, codes: Mapping[str, int]) -> Sequence[str]:
         """Make `month`, and fit for codes of these encoders (id to bits), where it is not; gives `live()` after."""
 
+    def fit(self, month: str, codes: Mapping[str, int]) -> None:
+        """Make `month` fit for codes of these encoders; nothing where it is gone."""
+
     def versions(self, image_ids: Sequence[str], months: Sequence[str]) -> Mapping[str, Mapping[str, int]]:
         """For each image that has copies, the version in each month that has one; in real time."""
 
@@ -88,20 +102,25 @@ def settle(indices: MonthlyIndices, image_ids: Sequence[str]) -> dict[str, Docum
 
 
 def write(indices: MonthlyIndices, documents: Sequence[Document], now: datetime) -> list[WriteOutcome | RejectedError]:
-    """Put documents of distinct images into the month of `now`, then settle the images that have several copies."""
+    """Put documents of distinct images into the month of `now`, then settle the images that have several copies.
+
+    One that adds codes to an image of its version goes to the month of that.
+    """
     month = month_of(now)
-    months = indices.prepare(month, {name: len(code) * 8 for one in documents for name, code in one.codes.items()})
+    months = indices.prepare(month, _bits(documents))
     image_ids = [document.image_id for document in documents]
     known = indices.versions(image_ids, months)
     answers: dict[str, WriteOutcome | RejectedError] = dict.fromkeys(image_ids, WriteOutcome.SUPERSEDED)
-    higher = [one for one in documents if one.version > max(known.get(one.image_id, {}).values(), default=-1)]
-    for document, outcome in zip(higher, indices.put([Put(month, one) for one in higher]), strict=True):
+    highest = {image_id: max(versions.values()) for image_id, versions in known.items()}
+    puts = [Put(month, one) for one in documents if one.version > highest.get(one.image_id, -1)]
+    puts += _adding_codes(indices, [one for one in documents if one.version == highest.get(one.image_id)], months)
+    for put, outcome in zip(puts, indices.put(puts), strict=True):
         if outcome is PutOutcome.MONTH_MISSING:
-            raise StoreUnavailableError(f"the monthly index {month} was removed while it was written to")
+            raise StoreUnavailableError(f"the monthly index {put.month} was removed while it was written to")
         if outcome is PutOutcome.STORED:
-            answers[document.image_id] = WriteOutcome.WRITTEN
+            answers[put.document.image_id] = WriteOutcome.WRITTEN
         elif isinstance(outcome, RejectedError):
-            answers[document.image_id] = outcome
+            answers[put.document.image_id] = outcome
     # Only now is every copy that a crash or another worker may have left known; most images have just the one.
     held = indices.versions(image_ids, indices.live())
     settle(indices, [image_id for image_id, versions in held.items() if len(versions) > 1])
@@ -118,6 +137,27 @@ def drop_expired(indices: MonthlyIndices, now: datetime, window_months: int) -> 
     for month in expired:
         indices.drop(month)
     return expired
+
+
+def _adding_codes(indices: MonthlyIndices, documents: Sequence[Document], months: Sequence[str]) -> list[Put]:
+    """Puts of those documents of an equal version that add codes to the winner, in its month (rule 5)."""
+    if not documents:
+        return []
+    copies = indices.copies([one.image_id for one in documents], months)
+    puts = []
+    for document in documents:
+        of_image = copies.get(document.image_id, {})
+        winning = _winning_month(of_image) if of_image else None
+        if winning is not None and document.adds_codes_to(of_image[winning]):
+            puts.append(Put(winning, document, over_equal=True))
+    for month in {put.month for put in puts}:
+        indices.fit(month, _bits([put.document for put in puts if put.month == month]))
+    return puts
+
+
+def _bits(documents: Sequence[Document]) -> dict[str, int]:
+    """The bits of each encoder's codes."""
+    return {name: len(code) * 8 for one in documents for name, code in one.codes.items()}
 
 
 def _look(

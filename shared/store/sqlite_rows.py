@@ -63,14 +63,25 @@ def prepare(document: Document, month: str) -> PreparedDocument | RejectedError:
 
 
 def write_rows(connection: Connection, prepared: PreparedDocument) -> WriteOutcome:
-    """Write the document, under a new number, unless an equal or higher version is there."""
-    image_id, _, version, *_ = prepared.row
-    held = connection.execute("SELECT number, version FROM documents WHERE image_id = ?", (image_id,)).fetchone()
+    """Write the document, under a new number, unless an equal or higher version is there.
+
+    One that adds codes to an image of its version replaces it, in the month of that.
+    """
+    image_id, _, version, *_, month = prepared.row
+    held = connection.execute(
+        "SELECT number, version, kind, month FROM documents WHERE image_id = ?", (image_id,)
+    ).fetchone()
     if held is not None:
-        if held[1] >= version:
-            return WriteOutcome.REPEATED if held[1] == version else WriteOutcome.SUPERSEDED
-        remove_document(connection, held[0])
-    number: int = connection.execute(_INSERT, prepared.row).fetchone()[0]
+        number, held_version, kind, held_month = held
+        if held_version > version:
+            return WriteOutcome.SUPERSEDED
+        if held_version == version:
+            # The rule of `Document.adds_codes_to`; a marker has no codes.
+            if kind != Kind.IMAGE or not prepared.codes.keys() > codes_of(connection, number).keys():
+                return WriteOutcome.REPEATED
+            month = held_month
+        remove_document(connection, number)
+    number = connection.execute(_INSERT, (*prepared.row[:-1], month)).fetchone()[0]
     connection.executemany("INSERT INTO terms VALUES (?, ?)", ((term, number) for term in prepared.terms))
     connection.executemany("INSERT INTO words VALUES (?, ?)", ((word, number) for word in prepared.words))
     for encoder_id, code in prepared.codes.items():

@@ -3,6 +3,7 @@
 import itertools
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -169,6 +170,57 @@ def test_a_lower_version_is_superseded_and_an_equal_one_repeated_wherever_the_fi
     assert subject.write(deletion("a", version), now=later) == [outcome]
     assert subject.store.documents(["a"]) == {"a": kept}
     assert subject.near(b"\0\0") == [(0, "a")]
+
+
+@pytest.mark.parametrize("later", [NOW, NOW + timedelta(days=40), LAST_MONTH])
+def test_a_code_is_added_to_an_image_of_the_same_version_wherever_that_lies(subject: Subject, later: datetime) -> None:
+    first = image("a", 5, codes={"theirs": b"\0\x0f"}, attributes={"colour": "red"}, thumbnail=b"old")
+    subject.write(first)
+    with_ours = replace(first, codes={"theirs": b"\0\x0f", ENCODER: b"\0\xff"}, thumbnail=b"new")
+    assert subject.write(with_ours, now=later) == [WriteOutcome.WRITTEN]
+    assert subject.store.documents(["a"]) == {"a": replace(with_ours, thumbnail=None)}
+    assert subject.store.thumbnail("a") == b"new"
+    assert subject.near(b"\0\0", terms=[["colour=red"]]) == [(8, "a")]
+    assert subject.compared(b"\0\xff", subcodes=subcode_keys(b"\0\xff").tolist()) == 1
+    assert subject.store.visible_count(ALL) == 1
+    # It stays in its month, so it is kept no longer than it was.
+    assert [(one.month, one.encoder_ids) for one in subject.store.copies(["a"])] == [
+        ("2026.11", frozenset({"theirs", ENCODER}))
+    ]
+    # Done again, as after a lost reply, it changes nothing.
+    assert subject.write(replace(with_ours, attributes={}), now=later) == [WriteOutcome.REPEATED]
+    assert subject.store.documents(["a"]) == {"a": replace(with_ours, thumbnail=None)}
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        pytest.param(image("a", 5), id="it has the code"),
+        pytest.param(image("a", 5, codes={"theirs": b"\0\0", ENCODER: b"\0\0"}), id="it has that code and another"),
+        pytest.param(image("a", 5, codes={"theirs": b"\0\0"}), id="its own code would be lost"),
+        pytest.param(deletion("a", 5), id="it is a delete"),
+    ],
+)
+def test_an_equal_version_never_takes_the_place_of_what_has_the_code_or_would_lose_one(
+    subject: Subject, held: Document
+) -> None:
+    subject.write(held)
+    assert subject.write(image("a", 5, b"\xff\xff")) == [WriteOutcome.REPEATED]
+    assert subject.store.documents(["a"]) == {"a": held}
+
+
+def test_of_threads_that_add_the_same_code_one_document_is_left_with_all_codes(subject: Subject) -> None:
+    names = [f"{number:02}" for number in range(20)]
+    subject.write(*(image(name, 5, codes={"theirs": b"\0\0"}) for name in names))
+    complete = [image(name, 5, codes={"theirs": b"\0\0", ENCODER: b"\0\xff"}) for name in names]
+    with ThreadPoolExecutor(4) as threads:
+        clocks = [NOW, LAST_MONTH, NOW, LAST_MONTH]
+        outcomes = list(threads.map(lambda clock: subject.store.write(complete, clock), clocks))
+    subject.refresh()
+    assert {outcome for of_thread in outcomes for outcome in of_thread} <= {WriteOutcome.WRITTEN, WriteOutcome.REPEATED}
+    assert subject.store.documents(names) == {one.image_id: one for one in complete}
+    assert subject.near(b"\0\xff", count=30) == [(0, name) for name in names]
+    assert len(subject.store.copies(names)) == len(names)
 
 
 @pytest.mark.parametrize("later", [NOW, NOW + timedelta(days=40), LAST_MONTH])

@@ -14,7 +14,7 @@ import pytest
 
 from shared.document import Document, Kind
 from shared.rolling_window import month_of, to_milliseconds
-from shared.store import Store
+from shared.store import Restriction, Store
 from shared.store.elasticsearch import Connection
 from shared.store.elasticsearch_documents import index_of
 from shared.store.elasticsearch_store import ElasticsearchStore
@@ -24,6 +24,7 @@ from tests.pictures import jpeg_picture
 from tests.programs import Programs, programs, until
 
 IMAGES = 40
+THEIR_CODE = b"\x0f\xf0"
 MARKERS = 3_000
 """More than a page of a scan."""
 
@@ -72,15 +73,26 @@ def index_a_catalogue(job: Programs) -> None:
     catch_up(job)
 
 
-def plant_in_sqlite(job: Programs, missing: str, stale: str) -> None:
+def plant_in_sqlite(job: Programs, store: Store, missing: str, stale: str, foreign: str) -> None:
     """What only a mistake, or a restored backup, can do to a file that has one row an image."""
+    theirs = replace(store.documents([foreign])[foreign], codes={"theirs": THEIR_CODE})
     with closing(sqlite3.connect(job.settings["store_url"].removeprefix("sqlite://"))) as database, database:
-        for table in ("codes", "thumbnails"):
-            database.execute(
-                f"DELETE FROM {table} WHERE document = (SELECT number FROM documents WHERE image_id = ?)", (missing,)
-            )
-        database.execute("DELETE FROM documents WHERE image_id = ?", (missing,))
+        for image_id in (missing, foreign):
+            for table in ("codes", "thumbnails"):
+                number = "SELECT number FROM documents WHERE image_id = ?"
+                database.execute(f"DELETE FROM {table} WHERE document = ({number})", (image_id,))
+            database.execute("DELETE FROM documents WHERE image_id = ?", (image_id,))
         database.execute("UPDATE documents SET version = version - 1 WHERE image_id = ?", (stale,))
+    store.write([theirs], datetime.now(UTC))
+
+
+def make_foreign(store: ElasticsearchStore, image_id: str) -> None:
+    """Another encoder's code in place of ours, as where an older index was restored."""
+    month = month_of(datetime.now(UTC))
+    store.indices.prepare(month, {"theirs": len(THEIR_CODE) * 8})
+    theirs = replace(store.documents([image_id])[image_id], codes={"theirs": THEIR_CODE})
+    store.indices.put([Put(month, theirs, over_equal=True)])
+    store.indices.refresh([month])
 
 
 def plant_in_elasticsearch(store: ElasticsearchStore, url: str, missing: str, stale: str, doubled: list[str]) -> None:
@@ -105,13 +117,19 @@ def plant_in_elasticsearch(store: ElasticsearchStore, url: str, missing: str, st
 
 def plant(job: Programs, store: Store) -> dict[str, tuple[int, list[str]]]:
     """Make faults of every repairable kind; gives how many, with their ids."""
-    missing, stale, doubled = "image/01", "image/02", ["image/03", "image/04"]
+    missing, stale, doubled, foreign = "image/01", "image/02", ["image/03", "image/04"], "image/05"
     store.write([Document("forgotten", Kind.IMAGE, 1, True, 0)], datetime(2024, 1, 5, tzinfo=UTC))
-    expected = {"missing": (1, [missing]), "stale": (1, [stale]), "expired": (1, ["2024.01"])}
+    expected = {
+        "missing": (1, [missing]),
+        "stale": (1, [stale]),
+        "expired": (1, ["2024.01"]),
+        "foreign_encoder": (1, [foreign]),
+    }
     if isinstance(store, ElasticsearchStore):
         plant_in_elasticsearch(store, job.settings["store_url"], missing, stale, doubled)
+        make_foreign(store, foreign)
         return expected | {"doubled": (2, doubled)}
-    plant_in_sqlite(job, missing, stale)
+    plant_in_sqlite(job, store, missing, stale, foreign)
     return expected
 
 
@@ -129,7 +147,10 @@ def test_planted_faults_are_found_repaired_and_gone(job: Programs) -> None:
     assert (clean.report["pending"], clean.report["set_aside"], clean.report["unreadable"]) == (0, 1, 0)
 
     with closing(open_store(job.settings_of_programs())) as store:
+        before = store.documents(["image/05"])["image/05"]
+        ((encoder_id, code),) = before.codes.items()
         planted = plant(job, store)
+        assert not found_at(store, encoder_id, code)
         found = verify(job, "--metrics-file", "catalogue.prom")
         assert found.exit_code == 4
         assert found.faults == {fault: (count, 0, ids) for fault, (count, ids) in planted.items()}
@@ -146,11 +167,24 @@ def test_planted_faults_are_found_repaired_and_gone(job: Programs) -> None:
             f"image/{number:02}": (Kind.IMAGE, 2) for number in (1, 2, 3, 4)
         }
 
+        # The code is as it was, the other encoder's is still there, and searches find the image again.
+        assert store.documents(["image/05"]) == {
+            "image/05": replace(before, codes=before.codes | {"theirs": THEIR_CODE})
+        }
+        assert store.thumbnail("image/05") is not None
+        until(lambda: found_at(store, encoder_id, code), 10, "the code that was added")
+
         foreign = Document("foreign", Kind.IMAGE, 1, True, to_milliseconds(datetime.now(UTC)), codes={"x": b"\0\0"})
         store.write([foreign], datetime.now(UTC))
     left = verify(job, "--repair")
     assert (left.exit_code, left.faults) == (4, {"foreign_encoder": (1, 0, ["foreign"])})
     assert (left.report["not_in_source"], left.report["left"]) == (1, 1)
+
+
+def found_at(store: Store, encoder_id: str, code: bytes) -> bool:
+    """Whether a search for just this code finds image/05."""
+    found = store.nearest(encoder_id, code, IMAGES, 0, Restriction(visible_after_ms=0)).neighbours
+    return "image/05" in {one.document.image_id for one in found}
 
 
 @pytest.mark.containers

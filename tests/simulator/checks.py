@@ -15,7 +15,7 @@ from shared.errors import RejectionReason
 from shared.rolling_window import is_inside
 from shared.store.monthly_indices import Put
 from tests.memory_indices import MemoryIndices
-from tests.simulator.process import ENCODER_ID, code_of
+from tests.simulator.process import ENCODER_ID, FOREIGN_ID, code_of
 from tests.simulator.scenario import SKEW_SECONDS_MAX, WINDOW_MONTHS, Happening
 
 _SKEW = timedelta(seconds=SKEW_SECONDS_MAX)
@@ -90,6 +90,8 @@ class Checks:
         if document.kind is not Kind.MOVED:
             self._stored[document.image_id].append(document)
         self._check_document(document)
+        if put.over_equal and document.live and FOREIGN_ID not in document.codes:
+            self._say(f"P1: {document} has lost a code, or went over one that had all")
         self._check_quiet(document.image_id)
 
     def searchable_changed(self) -> None:
@@ -185,6 +187,8 @@ class Checks:
             self._say(f"{image_id} is lost: {best}")
         elif shown is not None and shown.version != best.version:
             self._say(f"{image_id} is stale: version {shown.version} is shown, {best} is the highest")
+        elif shown is not None and ENCODER_ID not in shown.codes and best not in given_up:
+            self._say(f"{image_id} has no code of the encoder: {best}")
 
     # The parts ----------------------------------------------------------------------------------------------------
 
@@ -197,7 +201,8 @@ class Checks:
         else:
             right = document.kind is meant.kind
         if document.live:
-            right = right and document.codes == {ENCODER_ID: code_of(meant.url or "")}
+            codes = {name: code for name, code in document.codes.items() if name != FOREIGN_ID}
+            right = right and codes == {ENCODER_ID: code_of(meant.url or "")}
         if not right or document.event_time_ms != meant.event_time_ms:
             self._say(f"{document} was stored for {meant}")
 

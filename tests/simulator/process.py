@@ -16,7 +16,8 @@ from prometheus_client import CollectorRegistry
 
 from indexer.event_log import NewRecord, Record
 from indexer.patience import Patience
-from indexer.pipeline import Pipeline, PipelineParts
+from indexer.pipeline import Pipeline
+from indexer.pipeline_parts import PipelineParts
 from indexer.planning import Outcome
 from indexer.retries import Retry
 from indexer.workers import Workers, WorkersParts
@@ -30,6 +31,7 @@ from tests.simulator.scenario import BROKEN, MISSING
 from tests.simulator.server import Server, SimulatedIndices, SimulatedStore
 
 ENCODER_ID = "simulated-64"
+FOREIGN_ID = "another-64"
 _LOGGERS: Any = structlog.make_filtering_bound_logger(logging.CRITICAL)
 _SILENT: structlog.typing.FilteringBoundLogger = _LOGGERS(None, [], {})
 _BATCH = 4

@@ -102,6 +102,8 @@ class Scenario:
     log: Rates
     fetch_failures: float
     """How often a fetch fails that may succeed later, 0 to 1."""
+    foreign: Sequence[float]
+    """At these times an image loses its code for one of another encoder, and its event is sent again."""
     dice: random.Random = field(repr=False)
 
     @property
@@ -135,6 +137,7 @@ def draw(seed: int, records_max: int | None = None) -> Scenario:
         store=_rates(dice),
         log=_rates(dice),
         fetch_failures=dice.choice([0, 0, 0.1, 0.4]),
+        foreign=_foreign(random.Random(f"foreign {seed}")),
         dice=dice,
     )
     productions = _productions(dice, scenario, duel=duel)
@@ -151,6 +154,10 @@ def _calendar(dice: random.Random) -> list[tuple[float, timedelta]]:
         )
         for _ in range(dice.randint(1, 4))
     )
+
+
+def _foreign(dice: random.Random) -> list[float]:
+    return sorted(dice.uniform(1, FAULTY_SECONDS) for _ in range(dice.choice([0, 0, 1, 2, 5])))
 
 
 def _skew(dice: random.Random) -> timedelta:

@@ -38,6 +38,12 @@ class Server:
             self.indices.refresh([month])
             self.on_change()
 
+    def replace(self, old: Document, new: Document) -> None:
+        """Have another document where this one lies, for searches too."""
+        for held in [*self.indices.months.values(), *self.indices.searchable.values()]:
+            if held.get(old.image_id) == old:
+                held[old.image_id] = new
+
     def drop(self, month: str) -> None:
         """Remove a month at once."""
         self.indices.drop(month)
@@ -71,6 +77,10 @@ class SimulatedIndices:
         months = self._server.indices.live()
         self._reply()
         return months
+
+    def fit(self, month: str, codes: Mapping[str, int]) -> None:
+        self._ask()
+        self._reply()
 
     def versions(self, image_ids: Sequence[str], months: Sequence[str]) -> Mapping[str, Mapping[str, int]]:
         copies = self.copies(image_ids, months)

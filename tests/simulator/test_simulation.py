@@ -186,6 +186,15 @@ def months_are_dropped_a_month_early(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SimulatedStore, "drop_expired", drop)
 
 
+def codes_are_never_added(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Document, "adds_codes_to", lambda self, other: False)
+
+
+def codes_are_added_blindly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over an equal version, whatever lies there."""
+    monkeypatch.setattr(Document, "adds_codes_to", lambda self, other: self.live and self.version == other.version)
+
+
 def the_bound_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Worker, "_room", lambda self: 50)
 
@@ -203,6 +212,8 @@ MUTANTS: list[Patch] = [
     writes_ignore_versions,
     an_outage_counts_as_done,
     months_are_dropped_a_month_early,
+    codes_are_never_added,
+    codes_are_added_blindly,
     the_bound_is_ignored,
 ]
 

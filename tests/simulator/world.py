@@ -1,7 +1,7 @@
 """One seed from its start to its end: machines, servers, strikes of fate, checks after every step, and convergence."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -12,7 +12,7 @@ from shared.store.monthly_indices import Put
 from tests.simulator.broker import Broker, Wire
 from tests.simulator.checks import Checks, outcomes_add_up, summary
 from tests.simulator.clockwork import Agenda
-from tests.simulator.process import Surroundings, WorkerProcess
+from tests.simulator.process import FOREIGN_ID, Surroundings, WorkerProcess
 from tests.simulator.scenario import (
     FAULTY_SECONDS,
     SESSION_SECONDS,
@@ -89,6 +89,8 @@ class World:
     def _prepare(self) -> None:
         for production in self._scenario.productions:
             self._agenda.at(production.seconds, partial(self._produce, production))
+        for seconds in self._scenario.foreign:
+            self._agenda.at(seconds, self._make_foreign)
         for strike in self._scenario.strikes:
             self._agenda.at(strike.seconds, partial(self._strike, strike))
         for slot in range(self._scenario.workers):
@@ -194,6 +196,21 @@ class World:
         happening = production.happening
         self._say(f"produced {record.partition}@{record.offset}: {happening or record.value!r}")
         self._checks.produced(production.partition, record.offset, happening)
+
+    def _make_foreign(self) -> None:
+        """What `indexer verify --repair` meets and does: an image without the encoder's code; its event once more."""
+        produced = [one for one in self._scenario.productions if one.seconds < self._agenda.seconds and one.happening]
+        self._dice.shuffle(produced)
+        for one in produced:
+            happening = one.happening
+            assert happening is not None
+            live = [held for held in self._server.indices.held(happening.image_id) if held.live]
+            if [held.version for held in live] == [happening.version]:
+                self._say(f"{happening.image_id} version {happening.version} becomes foreign")
+                self._server.replace(live[0], replace(live[0], codes={FOREIGN_ID: b"foreign."}))
+                self._struck += 1
+                self._produce(one)
+                return
 
     def _boot(self, slot: int) -> None:
         if self._slots[slot] is None:

@@ -64,7 +64,7 @@ def event_at(version: int, event_time_ms: int, *, deleted: bool) -> CatalogueEve
 
 def apply(store: "Store | SimulatedStore", event: CatalogueEvent, now: datetime) -> None:
     """What the pipeline does with one event, without pictures."""
-    match plan_event(event, store.settle([event.image_id]).get(event.image_id), now, WINDOW_MONTHS):
+    match plan_event(event, store.settle([event.image_id]).get(event.image_id), now, WINDOW_MONTHS, "e"):
         case Settled():
             return
         case WriteMarker(_, document):

@@ -3,7 +3,7 @@
 import itertools
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from queue import SimpleQueue
 
@@ -22,6 +22,11 @@ OCTOBER, NOVEMBER, DECEMBER = (datetime(2026, month, 15, tzinfo=UTC) for month i
 
 def image(version: int, image_id: str = "mug") -> Document:
     return Document(image_id, Kind.IMAGE, version, True, 1_000 + version, codes={"e": bytes([version, 0])})
+
+
+def foreign(version: int) -> Document:
+    """The image as a worker with another encoder wrote it."""
+    return replace(image(version), codes={})
 
 
 def deletion(version: int, image_id: str = "mug") -> Document:
@@ -70,6 +75,37 @@ def test_of_equal_versions_the_first_stays(indices: MemoryIndices) -> None:
     assert monthly_indices.write(indices, [deletion(5)], NOVEMBER) == [WriteOutcome.REPEATED]
     assert monthly_indices.write(indices, [deletion(5)], OCTOBER) == [WriteOutcome.REPEATED]
     assert monthly_indices.look_up(indices, ["mug"]) == {"mug": image(5)}
+
+
+def test_a_code_is_added_in_the_month_of_the_image_by_whichever_clock(indices: MemoryIndices) -> None:
+    before = replace(image(5), codes={"theirs": b"\0\0"})
+    monthly_indices.write(indices, [before], NOVEMBER)
+    with_ours = replace(before, codes={"theirs": b"\0\0", "e": b"\0\1"})
+    with_a_third = replace(with_ours, codes=dict(with_ours.codes) | {"third": b"\0\2"})
+    assert monthly_indices.write(indices, [with_ours], OCTOBER) == [WriteOutcome.WRITTEN]
+    assert monthly_indices.write(indices, [with_a_third], DECEMBER) == [WriteOutcome.WRITTEN]
+    assert monthly_indices.write(indices, [with_ours], NOVEMBER) == [WriteOutcome.REPEATED]
+    assert indices.months == {"2026.10": {}, "2026.11": {"mug": with_a_third}, "2026.12": {}}
+
+
+def test_a_code_that_comes_late_to_a_month_that_the_image_has_left_brings_no_second_copy(
+    indices: MemoryIndices,
+) -> None:
+    """The worst that adding a code can meet: a marker of just its version, where the image was seen."""
+
+    class HeldUp(MemoryIndices):
+        def put(self, puts: Sequence[Put]) -> Sequence[PutOutcome | RejectedError]:
+            if puts[0].over_equal and puts[0].document.live:
+                indices.put([Put("2026.11", image(5))])
+                monthly_indices.settle(indices, ["mug"])
+                assert indices.months["2026.10"]["mug"] == moved(5)
+            return super().put(puts)
+
+    monthly_indices.write(indices, [foreign(5)], OCTOBER)
+    indices.prepare("2026.11", {})
+    held_up = HeldUp(indices.months, indices.searchable)
+    assert monthly_indices.write(held_up, [image(5)], OCTOBER) == [WriteOutcome.WRITTEN]
+    assert indices.months == {"2026.10": {"mug": moved(5)}, "2026.11": {"mug": image(5)}}
 
 
 def test_a_delete_in_a_later_month_leaves_no_live_copy(indices: MemoryIndices) -> None:
@@ -312,6 +348,23 @@ def test_no_interleaving_of_updates_hides_an_image_or_leaves_two_of_it(
     assert [one.version for one in trial.live()] == [
         max(document.version for writes in [before, *tasks] for _, document in writes)
     ]
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    before=st.lists(st.tuples(clocks, versions.map(foreign)), min_size=1, max_size=2),
+    tasks=st.lists(updates, min_size=2, max_size=3),
+    order=turns(dying=False),
+)
+def test_no_interleaving_of_workers_that_add_a_code_loses_one_or_hides_the_image(
+    before: list[Write], tasks: list[list[Write]], order: list[Turn]
+) -> None:
+    trial = Trial(before, tasks)
+    trial.run(order, trial.check_found)
+    written = [document for writes in [before, *tasks] for _, document in writes]
+    highest = max(one.version for one in written)
+    (left,) = trial.live()
+    assert (left.version, "e" in left.codes) == (highest, any(one == image(highest) for one in written))
 
 
 @settings(max_examples=500, deadline=None)

@@ -7,7 +7,7 @@ import random
 from collections.abc import AsyncIterator, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,7 +18,8 @@ from prometheus_client import CollectorRegistry
 from indexer.dead_letters import DeadLetter, from_record
 from indexer.event_log import Record
 from indexer.patience import Patience
-from indexer.pipeline import Pipeline, PipelineParts
+from indexer.pipeline import Pipeline
+from indexer.pipeline_parts import PipelineParts
 from indexer.planning import Outcome
 from shared.document import Kind
 from shared.errors import RejectionReason, StoreUnavailableError
@@ -115,6 +116,32 @@ async def test_a_new_image_gets_a_document_with_its_code_and_thumbnail() -> None
         assert list(document.codes) == ["fake-256"]
         assert document.attributes == {"colour": "blue"}
         assert rig.store.thumbnail("a") == b"thumbnail of picture"
+
+
+async def test_an_event_sent_again_adds_the_encoders_code_and_leaves_the_rest() -> None:
+    async with running() as rig:
+        rig.encoder.encoder_id = "before-256"
+        await rig.put(event(attributes={"colour": "blue"}))
+        before = rig.document("a")
+        rig.encoder.encoder_id = "after-256"
+        assert await rig.put(event(attributes={"colour": "red"})) is Outcome.INDEXED
+        codes = {"before-256": before.codes["before-256"], "after-256": before.codes["before-256"]}
+        assert rig.document("a") == replace(before, codes=codes)
+        assert rig.store.thumbnail("a") == b"thumbnail of picture"
+        assert await rig.put(event()) is Outcome.REPEATED
+        assert await rig.put(event(version=2)) is Outcome.REUSED
+        assert rig.document("a").codes == codes
+
+
+async def test_codes_of_two_pictures_are_not_reused_by_an_update() -> None:
+    async with running() as rig:
+        rig.encoder.encoder_id = "before-256"
+        await rig.put(event())
+        rig.encoder.encoder_id = "after-256"
+        assert await rig.put(event(picture=b"another behind the same URL")) is Outcome.INDEXED
+        assert set(rig.document("a").codes) == {"before-256", "after-256"}
+        assert await rig.put(event(version=2, picture=b"another behind the same URL")) is Outcome.INDEXED
+        assert set(rig.document("a").codes) == {"after-256"}
 
 
 async def test_no_thumbnail_is_kept_where_the_setting_says_so() -> None:

@@ -82,8 +82,24 @@ EDGE_MS = to_milliseconds(datetime(2026, 8, 20, 12, tzinfo=UTC))
             [copy(kind=Kind.EXPIRED)], expected(), {Fault.MISSING: Obstacle.SAME_VERSION}, id="expired too early"
         ),
         pytest.param([copy(kind=Kind.DELETED)], expected(), {}, id="of equal versions the first read stays"),
+        pytest.param([copy(codes="other")], expected(), {Fault.FOREIGN_ENCODER: None}, id="foreign encoder"),
         pytest.param(
-            [copy(codes="other")], expected(), {Fault.FOREIGN_ENCODER: Obstacle.SAME_VERSION}, id="foreign encoder"
+            [copy(codes="other")], expected(4), {Fault.FOREIGN_ENCODER: Obstacle.NOT_IN_SOURCE}, id="an older event"
+        ),
+        pytest.param(
+            [copy(codes="other")], None, {Fault.FOREIGN_ENCODER: Obstacle.NOT_IN_SOURCE}, id="foreign, and no event"
+        ),
+        pytest.param(
+            [copy(codes="other")],
+            expected(deleted=True),
+            {Fault.FOREIGN_ENCODER: Obstacle.SAME_VERSION},
+            id="foreign, and the event of this version is a delete",
+        ),
+        pytest.param(
+            [copy(codes="other")],
+            expected(6),
+            {Fault.FOREIGN_ENCODER: None, Fault.STALE: None},
+            id="foreign and stale",
         ),
         pytest.param([copy(codes="other", time_ms=LONG_AGO_MS)], None, {}, id="foreign, and not visible"),
     ],
@@ -269,21 +285,18 @@ def test_faults_are_found_repaired_and_gone(store: MonthlyStore) -> None:
         Fault.DOUBLED: 1,
         Fault.STALE: 1,
         Fault.MISSING: 1,
-        Fault.FOREIGN_ENCODER: 0,
+        Fault.FOREIGN_ENCODER: 1,
         Fault.EXPIRED: 1,
     }
-    assert [dict(one.not_repairable) for one in counts if one.fault is Fault.FOREIGN_ENCODER] == [
-        {Obstacle.SAME_VERSION.value: 1}
-    ]
     assert store.indices.held("doubled") == [
         Document("doubled", Kind.MOVED, 2, True, NOW_MS),
         document("doubled", 2),
     ]
     assert list(store.indices.months) == ["2026.10", "2026.11"]
-    assert sorted(record.key or b"" for record in source.records[5:]) == [b"missing", b"stale"]
+    assert sorted(record.key or b"" for record in source.records[5:]) == [b"foreign", b"missing", b"stale"]
     # What was sent again has still to be indexed, and is no fault meanwhile.
     again = Reconciler(store, source.model(committed=5), RULES, pauses.append).check()
-    assert nonzero(counted(again)) == {Fault.FOREIGN_ENCODER: (1, 0, ("foreign",))}
+    assert nonzero(counted(again)) == {}
 
 
 def test_a_move_in_progress_is_no_fault(store: MonthlyStore) -> None:

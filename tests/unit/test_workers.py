@@ -16,7 +16,8 @@ from prometheus_client import CollectorRegistry
 from indexer.dead_letters import DeadLetter, from_record
 from indexer.event_log import NewRecord, Record
 from indexer.patience import Patience
-from indexer.pipeline import Pipeline, PipelineParts
+from indexer.pipeline import Pipeline
+from indexer.pipeline_parts import PipelineParts
 from indexer.workers import Workers, WorkersParts
 from shared.errors import BadInputHaltError, ConfigurationError, EventLogUnavailableError, RejectionReason
 from shared.images.hosts import UnavailableError
