@@ -169,7 +169,7 @@ def test_planted_faults_are_found_repaired_and_gone(job: Programs) -> None:
 
         # The code is as it was, the other encoder's is still there, and searches find the image again.
         assert store.documents(["image/05"]) == {
-            "image/05": replace(before, codes=before.codes | {"theirs": THEIR_CODE})
+            "image/05": replace(before, codes={"theirs": THEIR_CODE, encoder_id: code})
         }
         assert store.thumbnail("image/05") is not None
         until(lambda: found_at(store, encoder_id, code), 10, "the code that was added")
