@@ -50,11 +50,13 @@ class Settings(BaseSettings):
     # Encoder
     embedder: str = Field(
         "vgg16",
-        description="Network: vgg16 (layer fc7), vgg16:fc8, classic (gradient and colour histograms, no weights), or "
-        "onnx:PATH[#output].",
+        description="Network: vgg16 (layer fc7), vgg16:fc8, torchvision:NAME[#layer], timm:NAME, onnx:PATH[#output], "
+        "or classic (gradient and colour histograms, no weights).",
     )
     weights: str = Field(
-        "imagenet", description="VGG16's weights: imagenet (cached or downloaded), a path, or random:SEED (for tests)."
+        "imagenet",
+        description="Weights of vgg16, torchvision: and timm: networks: imagenet (cached or downloaded), a path (a "
+        "state dict, also as .safetensors), or random:SEED (for tests).",
     )
     onnx_pixels: Literal["signed", "unit", "imagenet"] = Field(
         "signed",
@@ -63,9 +65,12 @@ class Settings(BaseSettings):
     )
     compute: Literal["auto", "float32", "bfloat16"] = Field(
         "auto",
-        description="Number format of VGG16 when an encoder is fitted; auto: bfloat16 where the processor has it.",
+        description="Number format of these networks when an encoder is fitted; auto: bfloat16 where the processor has "
+        "it.",
     )
-    device: str = Field("auto", description="Device of VGG16: auto (CUDA where there is one), cpu, cuda, cuda:1.")
+    device: str = Field(
+        "auto", description="Device of these networks: auto (CUDA where there is one), cpu, cuda, cuda:1."
+    )
     batch_size: int = Field(
         0,
         ge=0,

@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 from shared.errors import ConfigurationError
 
+POOLED = "pooled"
+"""The layer's name where a network of a library is taken up to its class scores."""
+
 
 @dataclass(frozen=True, slots=True)
 class EmbedderSpec:

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.encoding.binarizer import Binarizer, fit_binarizer
-from shared.encoding.embedder import Embedder, EmbedderSpec
-from shared.encoding.opening import open_embedder
+from shared.encoding.embedder import POOLED, Embedder, EmbedderSpec
+from shared.encoding.opening import BACKBONES, open_embedder
 from shared.errors import ConfigurationError
 from shared.settings import Settings
 from shared.store import StoredEncoder
@@ -118,12 +118,17 @@ def _read(stored: StoredEncoder) -> tuple[EmbedderSpec, Binarizer]:
 
 
 def _refuse_other_embedder(spec: EmbedderSpec, settings: Settings) -> None:
-    """Before anything large is opened. An ONNX file may have another name: its digest decides."""
+    """Before anything large is opened."""
     family, _, rest = settings.embedder.partition(":")
-    layer = rest.partition("#")[2] if family == "onnx" else rest
-    stored_family = spec.name.partition(":")[0]
-    named_layer = layer or ("fc7" if family == "vgg16" else spec.layer)
-    if family != stored_family or named_layer != spec.layer:
+    name, _, layer = rest.partition("#")
+    if family == "vgg16":
+        named = (family, rest or "fc7")
+    elif family in BACKBONES:
+        named = (f"{family}:{name}", layer or POOLED)
+    else:
+        # A file may have another name: its digest decides.
+        named = (spec.name if spec.name.partition(":")[0] == family else settings.embedder, layer or spec.layer)
+    if named != (spec.name, spec.layer):
         raise ConfigurationError(
             f"CATALOGUE_EMBEDDER: {settings.embedder!r} is named, but the active encoder was fitted with {spec.name} "
             f"(layer {spec.layer})"

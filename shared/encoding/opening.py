@@ -8,7 +8,10 @@ from shared.encoding.embedder import Embedder, EmbedderSpec
 from shared.errors import ConfigurationError
 from shared.settings import Settings
 
-_COMPUTING = ("numpy", "torch", "torchvision", "onnxruntime")
+BACKBONES = ("timm", "torchvision")
+"""Libraries of networks."""
+
+_COMPUTING = ("numpy", "torch", "torchvision", "timm", "onnxruntime")
 """Libraries whose releases may compute differently, in the last bits."""
 
 
@@ -37,6 +40,10 @@ def _open(settings: Settings, stored: EmbedderSpec | None) -> Embedder:
         from shared.encoding.vgg16 import open_vgg16  # noqa: PLC0415 (torch takes seconds to import)
 
         return open_vgg16(rest or "fc7", settings, stored)
+    if family in BACKBONES:
+        from shared.encoding.backbone import open_backbone  # noqa: PLC0415
+
+        return open_backbone(family, rest, settings, stored)
     if family == "classic":
         from shared.encoding.classic import ClassicEmbedder  # noqa: PLC0415
 
@@ -47,8 +54,8 @@ def _open(settings: Settings, stored: EmbedderSpec | None) -> Embedder:
 def _conditions(settings: Settings) -> str:
     """What can turn the last bit of a row beside its embedder's spec and batch size."""
     device = "cpu"
-    if settings.embedder.partition(":")[0] == "vgg16":
-        from shared.encoding.vgg16 import device_name  # noqa: PLC0415
+    if settings.embedder.partition(":")[0] in ("vgg16", *BACKBONES):
+        from shared.encoding.network import device_name  # noqa: PLC0415
 
         device = device_name(settings.device)
     return f"{platform.machine()} {device} {settings.threads} {[_version(name) for name in _COMPUTING]}"
@@ -67,15 +74,15 @@ def check_embedder(settings: Settings) -> None:
     ConfigurationError for an unknown name and for a file that is missing; no library is imported and nothing is read.
     """
     family, _, rest = settings.embedder.partition(":")
-    if family == "vgg16" and rest in ("", "fc7", "fc8"):
+    if (family == "vgg16" and rest in ("", "fc7", "fc8")) or (family in BACKBONES and rest):
         if settings.weights != "imagenet" and not settings.weights.startswith("random:"):
             _check_file("CATALOGUE_WEIGHTS", Path(settings.weights))
     elif family == "onnx" and rest:
         _check_file("CATALOGUE_EMBEDDER", Path(rest.partition("#")[0]))
     elif settings.embedder != "classic":
         raise ConfigurationError(
-            f"CATALOGUE_EMBEDDER: {settings.embedder!r} is none of vgg16, vgg16:fc8, classic, onnx:PATH, "
-            "onnx:PATH#output"
+            f"CATALOGUE_EMBEDDER: {settings.embedder!r} is none of vgg16, vgg16:fc8, torchvision:NAME[#layer], "
+            "timm:NAME, onnx:PATH[#output], classic"
         )
 
 

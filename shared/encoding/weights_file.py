@@ -39,7 +39,7 @@ def cached_download(url: str, sha256: str, path: Path) -> Path:
     partial = Path(partial_name)
     try:
         actual = _download(url, descriptor)
-        if actual != sha256:
+        if not actual.startswith(sha256):
             raise ConfigurationError(f"{url}: the download is damaged (expected sha256 {sha256}, actual {actual})")
         partial.replace(path)
     except OSError as error:

@@ -10,16 +10,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
 import torch
 import torchvision
 from numpy.typing import NDArray
+from PIL import Image
+from safetensors.torch import save_file
 
+from shared.encoding.backbone import build_backbone
 from shared.encoding.classic import ClassicEmbedder
 from shared.encoding.embedder import Embedder, EmbedderSpec
+from shared.encoding.network import NetworkEmbedder, Preparation, Stages
+from shared.encoding.network_weights import random_state
+from shared.encoding.normalisation import NORMALISATIONS
 from shared.encoding.opening import open_embedder
-from shared.encoding.vgg16 import IMAGENET_SHA256, Stages, Vgg16Embedder, random_state
+from shared.encoding.vgg16 import IMAGENET_SHA256
 from shared.encoding.weights_file import cached_download, file_sha256
 from shared.errors import ConfigurationError, DependencyUnavailableError
+from shared.images.picture import PREPROCESSING
 from shared.settings import Settings
 from tests.onnx_file import UINT8, network_bytes
 from tests.pictures import draw
@@ -80,7 +88,37 @@ def classic() -> Embedder:
     return ClassicEmbedder()
 
 
-@pytest.fixture(params=["vgg16", pytest.param("vgg16_on_cuda", marks=pytest.mark.gpu), "onnx_embedder", "classic"])
+@pytest.fixture(scope="module")
+def torchvision_embedder() -> Embedder:
+    return open_embedder(
+        settings(embedder="torchvision:mobilenet_v3_small", weights="random:7", device="cpu", threads=2)
+    )
+
+
+@pytest.fixture(scope="module")
+def timm_embedder() -> Embedder:
+    """A transformer that takes pictures of 160 x 160."""
+    return open_embedder(settings(embedder="timm:test_vit", weights="random:7", device="cpu", compute="float32"))
+
+
+@pytest.fixture(scope="module")
+def timm_on_cuda() -> Embedder:
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    return open_embedder(settings(embedder="timm:test_vit", weights="random:7", device="cuda", batch_size=4))
+
+
+@pytest.fixture(
+    params=[
+        "vgg16",
+        pytest.param("vgg16_on_cuda", marks=pytest.mark.gpu),
+        "torchvision_embedder",
+        "timm_embedder",
+        pytest.param("timm_on_cuda", marks=pytest.mark.gpu),
+        "onnx_embedder",
+        "classic",
+    ]
+)
 def embedder(request: pytest.FixtureRequest) -> Embedder:
     opened: Embedder = request.getfixturevalue(request.param)
     return opened
@@ -154,17 +192,22 @@ def test_the_stored_number_format_goes_before_the_setting(vgg16: Embedder, vgg16
     assert (vgg16.batch_size, vgg16_in_float32.batch_size) == (4, 8)
 
 
-def short_of_memory(fits: int, tried: list[int]) -> Vgg16Embedder:
+def staged(stages: Stages) -> NetworkEmbedder:
+    """A network of these stages that takes 8 pictures and gives 2 dimensions."""
+    spec = EmbedderSpec("vgg16", "fc7", "", "float32", "", 2)
+    return NetworkEmbedder(stages, Preparation.of(NORMALISATIONS["imagenet"], "imagenet", (224, 224)), spec, 8, 0)
+
+
+def short_of_memory(fits: int, tried: list[int]) -> NetworkEmbedder:
     """A device whose memory holds so many pictures at once; an embedding is the mean of the normalised pixels."""
 
     def convolve(values: torch.Tensor) -> torch.Tensor:
         tried.append(len(values))
         if len(values) > fits:
             raise torch.OutOfMemoryError
-        return values.mean(dim=(1, 2, 3))[:, None].expand(-1, 512 * 7 * 7)
+        return values.mean(dim=(1, 2, 3))[:, None].expand(-1, 9)
 
-    stages = Stages(convolve, lambda flat: flat[:, :2], 8, torch.device("cpu"), torch.float32)
-    return Vgg16Embedder(stages, EmbedderSpec("vgg16", "fc7", "", "float32", "", 2), 8, 0)
+    return staged(Stages(convolve, lambda flat: flat[:, :2], 8, torch.device("cpu"), torch.float32))
 
 
 @pytest.mark.parametrize("count", [1, 7, 8, 20])
@@ -190,7 +233,7 @@ def test_another_failure_of_the_device_is_not_taken_for_short_memory() -> None:
 
     stages = Stages(broken, lambda flat: flat, 8, torch.device("cpu"), torch.float32)
     with pytest.raises(RuntimeError, match="illegal memory access"):
-        Vgg16Embedder(stages, EmbedderSpec("vgg16", "fc7", "", "float32", "", 2), 8, 0).embed(pictures(1))
+        staged(stages).embed(pictures(1))
 
 
 def test_fc8_are_the_class_scores(tmp_path: Path) -> None:
@@ -291,6 +334,129 @@ def test_other_weights_than_the_stored_ones_are_refused_with_both_digests(vgg16:
         expected = f"expected sha256 {vgg16.spec.weights_sha256}, actual {actual}"
         with pytest.raises(ConfigurationError, match=expected):
             open_embedder(settings(weights=weights, device="cpu"), vgg16.spec)
+
+
+# Networks of torchvision and timm -------------------------------------------------------------------------------------
+
+
+def test_a_network_of_torchvision_gives_what_its_last_layer_takes() -> None:
+    opened = open_embedder(
+        settings(embedder="torchvision:mobilenet_v3_small", weights="random:7", device="cpu", compute="float32")
+    )
+    images = pictures(2)
+    model = torchvision.models.mobilenet_v3_small(weights=None).eval()
+    seen: list[torch.Tensor] = []
+    model.classifier[-1].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    drawn = build_backbone("torchvision", "mobilenet_v3_small", "random:7").module.state_dict()
+    model.load_state_dict(drawn, strict=False)
+    values = torch.from_numpy(images).permute(0, 3, 1, 2) / 255
+    with torch.inference_mode():
+        model(torchvision.transforms.functional.normalize(values, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
+    assert opened.spec.dimensions == 1024
+    assert opened.spec.preprocessing == f"{PREPROCESSING} imagenet"
+    assert np.allclose(opened.embed(images), seen[0].numpy(), rtol=1e-3, atol=1e-3 * float(seen[0].max()))
+
+
+def test_pictures_are_resized_and_normalised_as_the_network_of_timm_was_trained(timm_embedder: Embedder) -> None:
+    backbone = build_backbone("timm", "test_vit", "random:7")
+    assert timm_embedder.spec == backbone.spec("float32")
+    assert timm_embedder.spec.preprocessing == f"{PREPROCESSING} resize-bilinear/1-160x160 signed"
+    images = pictures(1)
+    resized = np.asarray(Image.fromarray(images[0]).resize((160, 160), Image.Resampling.BILINEAR), np.float32)
+    values = torch.from_numpy(resized / 127.5 - 1).permute(2, 0, 1)[None]
+    assert (backbone.preparation.prepare(torch.from_numpy(images)) - values).abs().max() < 0.01
+    with torch.inference_mode():
+        expected = backbone.module(values).numpy()
+    assert np.abs(timm_embedder.embed(images) - expected).max() < 0.05 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize(
+    ("name", "dimensions"),
+    [("shufflenet_v2_x0_5", 1024), ("mnasnet0_5", 1280), ("resnet18", 512), ("resnet18#layer3", 256)],
+)
+def test_networks_of_different_builds_are_cut_where_their_class_scores_begin(name: str, dimensions: int) -> None:
+    backbone = build_backbone("torchvision", name, "random:1")
+    assert (backbone.dimensions, backbone.layer) == (dimensions, name.partition("#")[2] or "pooled")
+    pixels = torch.from_numpy(pictures(2))
+    first, second = backbone.module(backbone.preparation.prepare(pixels))
+    assert torch.isfinite(first).all()
+    assert not torch.equal(first, second)
+
+
+def timm_file(folder: Path, name: str = "weights.pth", **changed: torch.Tensor | None) -> Path:
+    """The whole network's weights, classifier and all."""
+    state = {**timm.create_model("test_vit", num_classes=7).state_dict(), **changed}
+    path = folder / name
+    kept = {key: tensor for key, tensor in state.items() if tensor is not None}
+    (save_file if path.suffix == ".safetensors" else torch.save)(kept, path)
+    return path
+
+
+def test_a_file_is_the_same_weights_in_either_format_and_with_or_without_its_classifier(tmp_path: Path) -> None:
+    whole = timm_file(tmp_path)
+    state = torch.load(whole, weights_only=True)
+    save_file(state, tmp_path / "same.safetensors")
+    torch.save({name: state[name] for name in state if not name.startswith("head.")}, tmp_path / "bare.pth")
+    embedders = [
+        open_embedder(settings(embedder="timm:test_vit", weights=str(path), device="cpu"))
+        for path in (whole, tmp_path / "same.safetensors", tmp_path / "bare.pth")
+    ]
+    assert len({each.spec for each in embedders}) == 1
+    first, second, third = (each.embed(pictures(1)) for each in embedders)
+    assert np.array_equal(first, second)
+    assert np.array_equal(first, third)
+    with pytest.raises(ConfigurationError, match=f"expected sha256 {embedders[0].spec.weights_sha256}, actual"):
+        open_embedder(settings(embedder="timm:test_vit", weights="random:1", device="cpu"), embedders[0].spec)
+
+
+@pytest.mark.parametrize("suffix", ["pth", "safetensors"])
+def test_weights_that_do_not_fit_are_told_by_what_differs(suffix: str, tmp_path: Path) -> None:
+    changes = {"norm.weight": None, "norm.bias": torch.zeros(3), "neck.weight": torch.zeros(2)}
+    path = timm_file(tmp_path, f"w.{suffix}", **changes)
+    told = r"norm.weight is missing; norm.bias has the shape \(3,\), not \(64,\); neck.weight is no part of it"
+    with pytest.raises(ConfigurationError, match=told) as caught:
+        open_embedder(settings(embedder="timm:test_vit", weights=str(path), device="cpu"))
+    assert "timm's test_vit" in str(caught.value)
+    path.write_bytes(b"half of it")
+    with pytest.raises(ConfigurationError, match="not a whole state dict"):
+        open_embedder(settings(embedder="timm:test_vit", weights=str(path), device="cpu"))
+
+
+@pytest.mark.parametrize(
+    ("embedder", "told"),
+    [
+        ("torchvision:resnet5", r"torchvision has no network 'resnet5' \(near: resnet50"),
+        ("timm:test_vits", r"timm has no network 'test_vits' \(near: test_vit"),
+        ("torchvision:squeezenet1_1", "ends in no fully connected layer; add #layer"),
+        ("torchvision:mobilenet_v3_small#body", "no layer 'body'; its outermost are features, avgpool, classifier"),
+        ("timm:test_vit#blocks", "a layer can be named for torchvision only"),
+    ],
+)
+def test_a_network_or_layer_that_is_not_there_is_told_with_what_is(embedder: str, told: str) -> None:
+    with pytest.raises(ConfigurationError, match=told):
+        open_embedder(settings(embedder=embedder, weights="random:1", device="cpu"))
+
+
+def test_a_library_that_is_not_installed_is_told_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(ConfigurationError, match=r"the extra `train`: pip install 'catalogue-indexer\[train\]'"):
+        open_embedder(settings(embedder="timm:test_vit", weights="random:1"))
+
+
+def test_weights_of_a_library_that_can_not_be_downloaded_now_may_come_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(DependencyUnavailableError, match=r"put the file at .*mobilenet_v3_small-047dcff4\.pth"):
+        open_embedder(settings(embedder="torchvision:mobilenet_v3_small", device="cpu"))
+    with pytest.raises(DependencyUnavailableError, match="timm's weights for test_vit can't be had"):
+        open_embedder(settings(embedder="timm:test_vit", device="cpu"))
+    cached = tmp_path / "hub" / "checkpoints" / "mobilenet_v3_small-047dcff4.pth"
+    cached.write_bytes(b"half of it")
+    with pytest.raises(ConfigurationError, match=r"is damaged .*delete it"):
+        open_embedder(settings(embedder="torchvision:mobilenet_v3_small", device="cpu"))
 
 
 # ImageNet's weights ---------------------------------------------------------------------------------------------------
@@ -499,7 +665,7 @@ def test_without_onnx_runtime_the_extra_is_named(network: Path, monkeypatch: pyt
 # Names ----------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["", "vgg19", "vgg16:fc6", "classic:2", "onnx", "onnx:"])
+@pytest.mark.parametrize("name", ["", "vgg19", "vgg16:fc6", "classic:2", "onnx", "onnx:", "timm", "torchvision:"])
 def test_an_unknown_embedder_is_told_with_the_known_ones(name: str) -> None:
     with pytest.raises(ConfigurationError, match=r"CATALOGUE_EMBEDDER: .* is none of vgg16"):
         open_embedder(settings(embedder=name))

@@ -194,6 +194,25 @@ def test_another_embedder_than_the_stored_one_is_refused(named: str) -> None:
         load_encoder(fitted().to_stored(), settings(embedder=named))
 
 
+@pytest.mark.parametrize(
+    ("name", "layer", "named", "same"),
+    [
+        ("timm:resnet18", "pooled", "timm:resnet18", True),
+        ("timm:resnet18", "pooled", "timm:resnet34", False),
+        ("torchvision:resnet18", "pooled", "timm:resnet18", False),
+        ("torchvision:resnet18", "layer3", "torchvision:resnet18#layer3", True),
+        ("torchvision:resnet18", "layer3", "torchvision:resnet18", False),
+    ],
+)
+def test_networks_of_a_library_are_told_apart_by_name_and_layer(
+    name: str, layer: str, named: str, same: bool, tmp_path: Path
+) -> None:
+    stored = fitted(spec=replace(SPEC, name=name, layer=layer)).to_stored()
+    told = "No such file" if same else "but the active encoder was fitted with"
+    with pytest.raises(ConfigurationError, match=told):
+        load_encoder(stored, settings(embedder=named, weights=str(tmp_path / "absent.pth")))
+
+
 @pytest.mark.parametrize("named", ["vgg16", "vgg16:fc7"])
 def test_other_weights_than_the_stored_ones_are_refused_with_both_digests(named: str) -> None:
     with pytest.raises(ConfigurationError, match=f"expected sha256 {'ab' * 32}, actual [0-9a-f]{{64}}"):

@@ -1,0 +1,96 @@
+"""Weights of PyTorch's networks: from a file, or random for tests; checked against the network that takes them."""
+
+import hashlib
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from shared.encoding.weights_file import file_sha256
+from shared.errors import ConfigurationError
+
+State = dict[str, Tensor]
+
+_DIFFERENCES_TOLD = 3
+
+
+def read_state(
+    path: Path, wanted: Mapping[str, Tensor], surplus: Collection[str], network: str, hint: str = ""
+) -> State:
+    """The tensors that `wanted` names, out of a state dict in PyTorch's format or, by its suffix, in safetensors.
+
+    ConfigurationError, with the file's digest and with what differs, where it is none, where a tensor is missing or of
+    another shape, or where it has one that is neither wanted nor among `surplus` (a classifier that is not needed).
+    `network` and `hint` are words for the error. No code of the file is run.
+    """
+    described = f"CATALOGUE_WEIGHTS: {path} is not a whole state dict of {network}"
+    digests = f"(actual sha256 {file_sha256(path)}{'; ' if hint else ''}{hint})"
+    state = _load(path, described, digests)
+    if not isinstance(state, dict):
+        raise ConfigurationError(f"{described}, but a {type(state).__name__} {digests}")
+    if differences := list(_differences(state, wanted, surplus)):
+        more = len(differences) - _DIFFERENCES_TOLD
+        told = [*differences[:_DIFFERENCES_TOLD], *([f"and {more} more"] if more > 0 else [])]
+        raise ConfigurationError(f"{described}: {'; '.join(told)} {digests}")
+    return {name: state[name] for name in wanted}
+
+
+def random_state(seed: str, wanted: Mapping[str, Tensor]) -> State:
+    """Uniform weights with He's variance (He et al., ICCV 2015), zero biases; the same on every machine.
+
+    They are made of the generator's raw words, the one stream that NumPy promises never to change. ConfigurationError
+    where `seed` is no whole number.
+    """
+    if not (seed.isascii() and seed.isdigit()):
+        raise ConfigurationError(f"CATALOGUE_WEIGHTS: random:{seed} needs a whole number")
+    generator = np.random.PCG64(int(seed))
+
+    def tensor(shape: torch.Size) -> Tensor:
+        if len(shape) <= 1:
+            return torch.zeros(shape)
+        words = generator.random_raw((shape.numel() + 3) // 4).astype("<u8", copy=False).view("<i2")
+        bound = (6 / shape[1:].numel()) ** 0.5
+        values = words[: shape.numel()].astype(np.float32)
+        return torch.from_numpy(values).mul_(bound / 2**15).reshape(shape)
+
+    return {name: tensor(parameter.shape) for name, parameter in wanted.items()}
+
+
+def state_sha256(state: Mapping[str, Tensor]) -> str:
+    """A hexadecimal SHA-256 of tensors and their names, whatever file they came from."""
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        values = state[name].detach().cpu().contiguous()
+        digest.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
+        digest.update(values.flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _load(path: Path, described: str, digests: str) -> object:
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file  # noqa: PLC0415 (an optional library)
+
+            return load_file(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"CATALOGUE_WEIGHTS: safetensors files need the extra `train`: pip install 'catalogue-indexer[train]' "
+            f"({error})"
+        ) from error
+    except Exception as error:  # A damaged file fails in any way.
+        raise ConfigurationError(f"{described} {digests}") from error
+
+
+def _differences(state: Mapping[str, object], wanted: Mapping[str, Tensor], surplus: Collection[str]) -> list[str]:
+    differences = []
+    for name, parameter in wanted.items():
+        found = state.get(name)
+        if not isinstance(found, Tensor) or found.is_floating_point() != parameter.is_floating_point():
+            differences.append(f"{name} is missing")
+        elif found.shape != parameter.shape:
+            differences.append(f"{name} has the shape {tuple(found.shape)}, not {tuple(parameter.shape)}")
+    unknown = [name for name in state if name not in wanted and name not in surplus]
+    return differences + [f"{name} is no part of it" for name in unknown]
