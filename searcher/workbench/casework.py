@@ -1,23 +1,55 @@
 """Working on cases: seeds become codes and evidence, judged images leave their pictures and facts in the ledger."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from searcher.backend import QueryTimeoutError
 from searcher.cursors import decode_cursor, encode_cursor
+from searcher.folding import Folded
+from searcher.resident.index import ResidentHits, ResidentIndex
 from searcher.search import Searcher, SearcherParts
 from searcher.stopwatch import Stopwatch
-from searcher.wire import ListedImage, Seed
+from searcher.strategies import Found, StrategyName
+from searcher.strategies.resident import NotResidentError
+from searcher.wire import Hit, ListedImage, Seed, shown_time
 from searcher.workbench.desk import Desk
 from searcher.workbench.ledger import Ledger
-from searcher.workbench.records import Case, CaseSeed, CaseState, Evidence, NewJudgement, Progress, Verdict
-from searcher.workbench.wire import CaseChange, CasesReply, JudgedImage, JudgeRequest, ListedCase, NewCase
+from searcher.workbench.ranking import nearest_distances, rank_candidates
+from searcher.workbench.records import (
+    Case,
+    CaseSeed,
+    CaseState,
+    Evidence,
+    Judgement,
+    NewJudgement,
+    Progress,
+    Verdict,
+)
+from searcher.workbench.wire import (
+    CaseChange,
+    CasesReply,
+    JudgedImage,
+    JudgeRequest,
+    ListedCase,
+    NewCase,
+    NextReply,
+    NextRequest,
+    ProgressReply,
+)
 from shared.document import Document
 from shared.errors import QueryInvalidError, StoreUnavailableError
 from shared.images.picture import media_type_of
 from shared.rolling_window import to_milliseconds
-from shared.store import PageCursor, Store
+from shared.store import NEIGHBOURS_MAX, Neighbour, PageCursor, Store
 
 _THUMBNAIL_TYPE = "image/webp"
+# What is judged next is sought around the first seed and what was found relevant last, so many of each.
+_ANCHORS_MAX = 32
+_NEIGHBOURS_EACH = 200
+_JUDGED_MAX = 1000
 
 
 class Casework:
@@ -52,17 +84,77 @@ class Casework:
         """Append judgements, with the images' facts and thumbnails as they are now; CaseMissingError."""
         await self.desk.ask(lambda ledger: ledger.case(case_id))
         encoder = self._parts.backend.encoder_or_raise().encoder_id
-        asked = None if request.search is None else (encoder, request.search.model_dump_json(exclude_defaults=True))
+        asked = None if request.search is None else request.search.model_dump_json(exclude_defaults=True)
         images = [one.image_id for one in request.judgements if one.verdict is not Verdict.WITHDRAWN]
         documents, thumbnails = await self._as_they_are(images)
 
         def append(ledger: Ledger) -> Progress:
             kept = ledger.keep([Evidence(_THUMBNAIL_TYPE, thumbnail) for thumbnail in thumbnails.values()])
             digests = dict(zip(thumbnails, kept, strict=True))
-            judgements = [_new(one, documents, digests) for one in request.judgements]
+            judgements = [_new(one, encoder, documents, digests) for one in request.judgements]
             return ledger.judge(case_id, judgements, who, asked)
 
         return await self.desk.ask(append)
+
+    async def next_images(self, case_id: str, request: NextRequest) -> NextReply:
+        """What to judge next; CaseMissingError, QueryInvalidError where nothing is relevant yet, NotResidentError."""
+        case, judged = await self.desk.ask(lambda ledger: (ledger.case(case_id), ledger.verdicts(case_id)))
+        encoder = self._parts.backend.encoder_or_raise().encoder_id
+        known = await self._known(case, judged, encoder)
+        if not known.relevant:
+            raise QueryInvalidError("the case has no seed and no relevant image to start from")
+        found = await self._ranked({one.image_id for one in judged}, known, request)
+        return NextReply(
+            encoder=encoder,
+            hits=Hit.all_of([Folded(one) for one in found.neighbours], (0, len(known.relevant[0]) * 8)),
+            as_of=shown_time(found.as_of),
+            progress=ProgressReply.of(case.progress),
+            left_out=known.left_out,
+        )
+
+    async def _known(self, case: Case, judged: Sequence[Judgement], encoder: str) -> "_Known":
+        """The codes of seeds and judged images; those of another encoder are looked up again by image id."""
+        sources = [
+            *((seed.weight > 0, seed.image_id, seed.code if seed.encoder == encoder else None) for seed in case.seeds),
+            *(
+                (one.verdict is Verdict.RELEVANT, one.image_id, one.code if one.encoder == encoder else None)
+                for one in judged
+                if one.verdict is not Verdict.UNSURE
+            ),
+        ]
+        stale = sorted({image_id for _, image_id, code in sources if code is None and image_id is not None})
+        documents = await self._parts.backend.ask(lambda store: store.documents(stale)) if stale else {}
+        again = {image_id: document.codes.get(encoder) for image_id, document in documents.items()}
+        codes = [(relevant, code or again.get(image_id or "")) for relevant, image_id, code in sources]
+        return _Known(
+            relevant=[code for relevant, code in codes if relevant and code is not None],
+            not_relevant=[code for relevant, code in codes if not relevant and code is not None],
+            left_out=sum(code is None for _, code in codes),
+        )
+
+    async def _ranked(self, judged: set[str], known: "_Known", request: NextRequest) -> Found:
+        """The best of the neighbours of the seeds and of what was found relevant last."""
+        resident = self._parts.backend.resident
+        if resident is None:
+            raise NotResidentError("cases are worked on in memory (CATALOGUE_RESIDENT)")
+        restriction = request.restriction(self._searcher.visible_after_ms())
+        resident.check(restriction)
+        as_of = resident.as_of()
+        anchors = _rows([*known.relevant[:1], *known.relevant[1:][1 - _ANCHORS_MAX :]], len(known.relevant[0]))
+        count = min(_NEIGHBOURS_EACH + len(judged), NEIGHBOURS_MAX)
+
+        def look(index: ResidentIndex) -> list[tuple[str, float]]:
+            hits = index.nearest_of_many(anchors, count, None, restriction)
+            return _best(hits, judged | self._searcher.held_back, known, request.k)
+
+        best = await resident.ask(look)
+        documents = await self._parts.backend.ask(lambda store: store.documents([image_id for image_id, _ in best]))
+        neighbours = [
+            Neighbour(int(distance), documents[image_id])
+            for image_id, distance in best
+            if image_id in documents and documents[image_id].live
+        ]
+        return Found(StrategyName.RESIDENT, neighbours, None, len(best), as_of, exhausted=len(best) < request.k)
 
     async def _as_they_are(self, image_ids: Sequence[str]) -> tuple[dict[str, Document], dict[str, bytes]]:
         """Documents and thumbnails; a judgement is worth more than these, so it is not held up where they are away."""
@@ -98,10 +190,55 @@ class Casework:
         return None if thumbnail is None else Evidence(_THUMBNAIL_TYPE, thumbnail)
 
 
-def _new(one: JudgedImage, documents: dict[str, Document], digests: dict[str, str]) -> NewJudgement:
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Codes that were judged, seeds included, in the order of judging."""
+
+    relevant: list[bytes]
+    not_relevant: list[bytes]
+    left_out: int
+
+
+def _best(
+    found: Sequence[ResidentHits], left_out: Collection[str], known: _Known, count: int
+) -> list[tuple[str, float]]:
+    """Image ids and distances to the nearest relevant code of the most promising of these hits."""
+    codes = {
+        image_id: code
+        for hits in found
+        for image_id, code in zip(hits.image_ids, hits.codes, strict=True)
+        if image_id not in left_out
+    }
+    if not codes:
+        return []
+    image_ids = sorted(codes)
+    candidates = np.array([codes[image_id] for image_id in image_ids])
+    # What was judged last says most of where the analyst is now, and bounds the work.
+    relevant, not_relevant = (
+        _rows(some[-_JUDGED_MAX:], candidates.shape[1]) for some in (known.relevant, known.not_relevant)
+    )
+    order = rank_candidates(candidates, relevant, not_relevant)[:count]
+    distances = nearest_distances(candidates[order], relevant)
+    return [(image_ids[place], float(distance)) for place, distance in zip(order.tolist(), distances, strict=True)]
+
+
+def _rows(codes: Sequence[bytes], size: int) -> NDArray[np.uint8]:
+    """Codes of `size` bytes as rows."""
+    return np.frombuffer(b"".join(codes), np.uint8).reshape(len(codes), size)
+
+
+def _new(one: JudgedImage, encoder: str, documents: dict[str, Document], digests: dict[str, str]) -> NewJudgement:
     document = documents.get(one.image_id)
-    image = None if document is None else ListedImage.of(document).model_dump_json()
-    return NewJudgement(one.image_id, one.verdict, one.rank, one.distance, image, digests.get(one.image_id))
+    return NewJudgement(
+        one.image_id,
+        one.verdict,
+        one.rank,
+        one.distance,
+        encoder,
+        code=None if document is None else document.codes.get(encoder),
+        image=None if document is None else ListedImage.of(document).model_dump_json(),
+        evidence=digests.get(one.image_id),
+    )
 
 
 def _read_cursor(cursor: str) -> tuple[int, str]:

@@ -117,17 +117,15 @@ class Ledger:
 
     # Judgements
 
-    def judge(
-        self, case_id: str, judgements: Sequence[NewJudgement], who: str, search: tuple[str, str] | None = None
-    ) -> Progress:
-        """Append judgements of one search (encoder and request, as JSON); CaseMissingError.
+    def judge(self, case_id: str, judgements: Sequence[NewJudgement], who: str, search: str | None = None) -> Progress:
+        """Append judgements of one search (its request, as JSON); CaseMissingError.
 
         One that says what the image's last entry says already is a repeat and not written again.
         """
         with self._database.transaction(writes=True) as connection:
             # One after another in a case, so that numbers are given in the order in which entries can be seen.
             _hold(connection, case_id)
-            search_digest = None if search is None else _keep_search(connection, *search)
+            search_digest = None if search is None else _keep_search(connection, search)
             last = _last_verdicts(connection, case_id, [one.image_id for one in judgements])
             now, rows = self._now_ms(), []
             for one in judgements:
@@ -200,9 +198,9 @@ def _add_seeds(connection: Connection, case_id: str, seeds: Sequence[CaseSeed]) 
         connection.execute(CASE_SEEDS.insert(), [{"case_id": case_id, **asdict(seed)} for seed in seeds])
 
 
-def _keep_search(connection: Connection, encoder: str, request: str) -> str:
-    digest = hashlib.sha256(f"{encoder}\n{request}".encode()).hexdigest()
-    insert_new(connection, SEARCHES, [{"digest": digest, "encoder": encoder, "request": request}])
+def _keep_search(connection: Connection, request: str) -> str:
+    digest = hashlib.sha256(request.encode()).hexdigest()
+    insert_new(connection, SEARCHES, [{"digest": digest, "request": request}])
     return digest
 
 
@@ -233,9 +231,7 @@ def _progress(connection: Connection, case_ids: Sequence[str]) -> dict[str, Prog
 
 
 def _with_searches() -> Select[Any]:
-    return select(JUDGEMENTS, SEARCHES.c.encoder, SEARCHES.c.request).outerjoin(
-        SEARCHES, JUDGEMENTS.c.search == SEARCHES.c.digest
-    )
+    return select(JUDGEMENTS, SEARCHES.c.request).outerjoin(SEARCHES, JUDGEMENTS.c.search == SEARCHES.c.digest)
 
 
 def _case_of(row: Row[Any], progress: Progress, seeds: Sequence[CaseSeed] = ()) -> Case:
@@ -266,6 +262,7 @@ def _judgement_of(row: Row[Any]) -> Judgement:
         row.rank,
         row.distance,
         row.encoder,
+        None if row.code is None else bytes(row.code),
         row.request,
         row.image,
         row.evidence,

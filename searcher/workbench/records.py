@@ -64,13 +64,16 @@ class Case:
 class NewJudgement:
     """What is said of an image, and where it stood: `rank` from 1 and `distance` in the search that showed it.
 
-    `image` is the image as it was then, as JSON; `evidence` the digest of its thumbnail.
+    `code` is the image's code of `encoder`, `image` the image as JSON, `evidence` the digest of its thumbnail, all of
+    them as they were then.
     """
 
     image_id: str
     verdict: Verdict
     rank: int | None = None
     distance: int | None = None
+    encoder: str | None = None
+    code: bytes | None = None
     image: str | None = None
     evidence: str | None = None
 
@@ -88,6 +91,7 @@ class Judgement:
     rank: int | None
     distance: int | None
     encoder: str | None
+    code: bytes | None
     search: str | None
     image: str | None
     evidence: str | None

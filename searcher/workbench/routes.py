@@ -17,6 +17,8 @@ from searcher.workbench.wire import (
     JudgementsReply,
     JudgeRequest,
     NewCase,
+    NextReply,
+    NextRequest,
     ProgressReply,
 )
 
@@ -71,6 +73,15 @@ async def change_case(services: Provided, case_id: str, request: CaseChange, who
 async def judge(services: Provided, case_id: str, request: JudgeRequest, who: Analyst) -> ProgressReply:
     """Append judgements to the ledger; the last one of an image counts. `withdrawn` takes the last one back."""
     return ProgressReply.of(await services.casework.judge(case_id, request, who))
+
+
+@router.post("/v1/cases/{case_id}/next")
+async def next_images(services: Provided, case_id: str, request: NextRequest) -> NextReply:
+    """What to judge next: like the seeds and what was judged relevant, unlike the rest, and not judged yet.
+
+    Answered from memory alone (`CATALOGUE_RESIDENT`).
+    """
+    return await services.casework.next_images(case_id, request)
 
 
 @router.get("/v1/cases/{case_id}/judgements")

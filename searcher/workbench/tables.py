@@ -58,7 +58,6 @@ SEARCHES = Table(
     "searches",
     METADATA,
     Column("digest", _DIGEST, primary_key=True),
-    Column("encoder", Text, nullable=False),
     Column("request", Text, nullable=False),
 )
 
@@ -73,6 +72,8 @@ JUDGEMENTS = Table(
     Column("at_ms", BigInteger, nullable=False),
     Column("rank", Integer),
     Column("distance", Integer),
+    Column("encoder", Text),
+    Column("code", LargeBinary),
     Column("search", ForeignKey("searches.digest")),
     Column("image", Text),
     Column("evidence", ForeignKey("evidence.digest")),

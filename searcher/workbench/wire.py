@@ -6,10 +6,11 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from searcher.wire import SEEDS_MAX, SearchRequest, Seed, shown_time
+from searcher.wire import SEEDS_MAX, Filters, Hit, SearchRequest, Seed, shown_time
 from searcher.workbench.records import Case, CaseSeed, CaseState, Judgement, Progress, Verdict
 
 JUDGEMENTS_MAX = 1000
+NEXT_MAX = 500
 _NAME_CHARACTERS_MAX = 200
 _NOTE_CHARACTERS_MAX = 20_000
 _IMAGE_ID_CHARACTERS_MAX = 512
@@ -69,6 +70,12 @@ class JudgeRequest(_Wire):
         if self.search is not None and any(seed.image is not None for seed in self.search.seeds):
             raise ValueError("in a judgement's search, name a picture by the code that the reply gave for it")
         return self
+
+
+class NextRequest(Filters):
+    """The `k` images to judge next, of those that the filters let through."""
+
+    k: Annotated[int, Field(ge=1, le=NEXT_MAX)] = 50
 
 
 class ProgressReply(_Wire):
@@ -146,6 +153,19 @@ class CasesReply(_Wire):
 
     cases: list[ListedCase]
     cursor: str | None
+
+
+class NextReply(_Wire):
+    """Images that nobody has judged in this case, most promising first; `distance` is that to the nearest relevant one.
+
+    `left_out` counts seeds and judged images that could not be used: they have no code of the active encoder any more.
+    """
+
+    encoder: str
+    hits: list[Hit]
+    as_of: str
+    progress: ProgressReply
+    left_out: int
 
 
 class JudgementReply(_Wire):

@@ -18,7 +18,7 @@ from searcher.workbench.tables import METADATA
 from shared.errors import ConfigurationError
 
 SEED = CaseSeed(b"\x01" * 32, "encoder-1", weight=2, image_id="mug-1")
-SEARCH = "encoder-1", '{"seeds":[{"code":"01"}]}'
+SEARCH = '{"seeds":[{"code":"01"}]}'
 SECONDS = 5.0
 
 
@@ -139,12 +139,14 @@ def test_the_last_entry_of_an_image_is_its_verdict(ledger: Ledger) -> None:
 def test_nothing_that_was_written_is_lost_from_the_ledger(ledger: Ledger, clock: Clock) -> None:
     case = ledger.open_case("Mugs", "", [SEED], "ann").case_id
     digest = ledger.keep([Evidence("image/webp", b"thumbnail")])[0]
-    ledger.judge(case, [NewJudgement("a/b", Verdict.UNSURE, 3, 17, '{"title":"Blüte"}', digest)], "ann", SEARCH)
+    judgement = NewJudgement("a/b", Verdict.UNSURE, 3, 17, "encoder-1", b"\x00\xff", '{"title":"Blüte"}', digest)
+    ledger.judge(case, [judgement], "ann", SEARCH)
     clock.advance()
     ledger.judge(case, [NewJudgement("a/b", Verdict.WITHDRAWN)], "ann")
     first, second = ledger.entries(case, 0, 10)
     assert (first.image_id, first.verdict, first.rank, first.distance) == ("a/b", Verdict.UNSURE, 3, 17)
-    assert (first.encoder, first.search, first.image, first.evidence) == (*SEARCH, '{"title":"Blüte"}', digest)
+    assert (first.encoder, first.code, first.search) == ("encoder-1", b"\x00\xff", SEARCH)
+    assert (first.image, first.evidence) == ('{"title":"Blüte"}', digest)
     assert (second.verdict, second.search, second.at) == (Verdict.WITHDRAWN, None, clock.moment)
     assert ledger.entries(None, first.number, 10) == [second]
     assert ledger.entries(None, 0, 1) == [first]

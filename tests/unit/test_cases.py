@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 from searcher.__main__ import main
 from shared.document import Document
-from tests.searchers import ENCODER, FakeSearcher, code_of, fake_searcher, image
+from tests.searchers import ENCODER, FakeSearcher, code_near, code_of, fake_searcher, image
 
 PICTURE = b"\xff\xd8\xff picture of a mug"
 BASE = "http://127.0.0.1:8080"
@@ -120,6 +120,49 @@ def test_taking_back_is_another_entry(client: TestClient) -> None:
     assert rest["after"] is None
 
 
+def test_the_next_images_are_those_like_the_relevant_ones_that_nobody_judged(
+    made: FakeSearcher, client: TestClient
+) -> None:
+    made.keep_in_memory()
+    seed, far, other = bytes(32), bytes([255] * 32), code_near(bytes(32), 128)
+    made.put(
+        *(image(f"near-{n}", code_near(seed, n)) for n in range(1, 5)),
+        *(image(f"far-{n}", code_near(far, n)) for n in range(1, 5)),
+        image("other", other),
+    )
+    case_id = opened(client, {"code": seed.hex()})
+
+    def next_ids(**fields: Any) -> list[str]:
+        reply = client.post(f"/v1/cases/{case_id}/next", json={"k": 4, **fields})
+        assert reply.status_code == 200, reply.text
+        return [hit["image_id"] for hit in reply.json()["hits"]]
+
+    assert set(next_ids()) == {"near-1", "near-2", "near-3", "near-4"}
+    # A relevant image of another look brings its neighbours; what was judged does not come again.
+    judge(client, case_id, {"far-1": "relevant", "near-1": "not_relevant", "near-4": "unsure"})
+    following = next_ids()
+    assert set(following[:3]) == {"far-2", "far-3", "far-4"}
+    judge(client, case_id, dict.fromkeys((*following, "near-2", "near-3", "other"), "not_relevant"))
+    assert next_ids() == []
+
+
+def test_the_next_images_can_be_filtered_and_need_a_start(made: FakeSearcher, client: TestClient) -> None:
+    made.keep_in_memory("category")
+    made.put(image("mug", attributes={"category": "mug"}), image("cup", attributes={"category": "cup"}))
+    empty, case_id = opened(client), opened(client, {"code": "00" * 32})
+    reply = client.post(f"/v1/cases/{case_id}/next", json={"filter": {"category": ["cup"]}}).json()
+    assert [hit["image_id"] for hit in reply["hits"]] == ["cup"]
+    assert (reply["encoder"], reply["left_out"]) == (ENCODER.encoder_id, 0)
+    nothing = client.post(f"/v1/cases/{empty}/next", json={})
+    assert (nothing.status_code, nothing.json()["reason"]) == (422, "query_invalid")
+
+
+def test_without_codes_in_memory_the_next_images_have_to_wait(client: TestClient) -> None:
+    case_id = opened(client, {"code": "00" * 32})
+    reply = client.post(f"/v1/cases/{case_id}/next", json={})
+    assert (reply.status_code, reply.json()["reason"]) == (503, "not_resident")
+
+
 def test_a_case_is_changed_and_listed(client: TestClient) -> None:
     first, second = opened(client), opened(client)
     changed = client.patch(f"/v1/cases/{first}", json={"state": "closed", "seeds": [{"code": "01" * 32}]}).json()
@@ -181,8 +224,7 @@ def test_an_export_for_people_has_no_formula(made: FakeSearcher, client: TestCli
     assert reply.headers["content-disposition"] == f'attachment; filename="case-{case_id}.csv"'
     assert heading == "case_id,image_id,verdict,who,at,rank,distance,encoder,item_id,image_url"
     assert row.startswith(f"{case_id},'=1+1,relevant,local,")
-    assert ",1,2,," in row
-    assert row.endswith(",mug,")
+    assert row.endswith(f",1,2,{ENCODER.encoder_id},mug,")
 
 
 def test_exports_for_tools_have_the_last_verdicts(client: TestClient) -> None:

@@ -53,7 +53,6 @@ def upgrade() -> None:
     op.create_table(
         "searches",
         sa.Column("digest", sa.String(64), nullable=False),
-        sa.Column("encoder", sa.Text, nullable=False),
         sa.Column("request", sa.Text, nullable=False),
         sa.PrimaryKeyConstraint("digest", name="pk_searches"),
     )
@@ -67,6 +66,8 @@ def upgrade() -> None:
         sa.Column("at_ms", sa.BigInteger, nullable=False),
         sa.Column("rank", sa.Integer),
         sa.Column("distance", sa.Integer),
+        sa.Column("encoder", sa.Text),
+        sa.Column("code", sa.LargeBinary),
         sa.Column("search", sa.String(64)),
         sa.Column("image", sa.Text),
         sa.Column("evidence", sa.String(64)),
