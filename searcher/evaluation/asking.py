@@ -54,7 +54,7 @@ async def _rank(
     places = {picture.image_id: place for place, picture in enumerate(task.gallery)}
     hits: list[list[tuple[float, int]]] = []
     codes: list[bytes] = []
-    async with _searcher(settings, now) as (searcher, index):
+    async with searcher_in_memory(settings, now) as (searcher, index):
         for start in range(0, len(task.queries), _QUERIES_AT_ONCE):
             queries = task.queries[start : start + _QUERIES_AT_ONCE]
             own = task.own[start : start + _QUERIES_AT_ONCE].tolist()
@@ -97,7 +97,9 @@ def _rows(codes: Sequence[bytes]) -> NDArray[np.uint8]:
 
 
 @asynccontextmanager
-async def _searcher(settings: Settings, now: Callable[[], datetime]) -> AsyncIterator[tuple[Searcher, ResidentIndex]]:
+async def searcher_in_memory(
+    settings: Settings, now: Callable[[], datetime]
+) -> AsyncIterator[tuple[Searcher, ResidentIndex]]:
     """A searcher with all codes of the store in memory, as they are now."""
     async with AsyncExitStack() as stack:
         store = stack.enter_context(closing(open_store(settings)))
