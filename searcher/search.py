@@ -153,7 +153,7 @@ class Searcher:
             encoder=encoder.encoder_id,
             bits=encoder.bits,
             seeds=[SeedCode(code=one.code.hex(), encoder=encoder.encoder_id, weight=one.weight) for one in seeds],
-            hits=[Hit.near(hit.neighbour, bounds, hit.others) for hit in page.hits],
+            hits=Hit.all_of(page.hits, bounds),
             strategy=found.strategy,
             exact=found.exact,
             exact_up_to=found.exact_up_to,
@@ -207,7 +207,7 @@ class Searcher:
         if resident is None or resident.follower.state.as_of is None:
             return None
         with suppress(NotResidentError):
-            held = await resident.ask(lambda index: index.image(image_id))
+            held = await resident.image(image_id)
             if held is not None and held.event_time_ms > self.visible_after_ms():
                 return held
         return None

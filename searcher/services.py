@@ -49,7 +49,8 @@ class Services:
         )
 
 
-def _provide(request: Request) -> Services:
+async def _provide(request: Request) -> Services:
+    # A coroutine: for a plain function FastAPI would take a thread.
     services: Services = request.app.state.services
     return services
 

@@ -35,7 +35,7 @@ class Chip:
 class Card:
     """One image of the grid. `ticked` is what its checkbox carries into an export."""
 
-    image: ListedImage
+    image: ListedImage | Hit
     title: str
     thumbnail: str
     document: str
@@ -94,7 +94,7 @@ class View:
         return self.query.k or str(DEFAULT_K)
 
 
-def card_of(image: ListedImage, query: PageQuery) -> Card:
+def card_of(image: ListedImage | Hit, query: PageQuery) -> Card:
     """An image as a card, under the query whose grid it is part of."""
     hit = image if isinstance(image, Hit) else None
     return Card(
@@ -127,7 +127,7 @@ def _image_path(image_id: str) -> str:
     return f"/v1/images/{quote(image_id, safe='')}"
 
 
-def _title(image: ListedImage) -> str:
+def _title(image: ListedImage | Hit) -> str:
     title = image.attributes.get("title")
     return title if isinstance(title, str) and title.strip() else image.image_id
 
@@ -142,7 +142,7 @@ def _web_address(url: str | None) -> str | None:
         return None
 
 
-def _chips(image: ListedImage) -> list[Chip]:
+def _chips(image: ListedImage | Hit) -> list[Chip]:
     chips: list[Chip] = []
     for name, values in image.attributes.items():
         for value in values if isinstance(values, list) else [values]:

@@ -14,6 +14,11 @@ class FairLock:
         self._doorway = Lock()
         self._lock = Lock()
 
+    @property
+    def taken(self) -> bool:
+        """Whether a thread has it now."""
+        return self._lock.locked()
+
     def __enter__(self) -> None:
         with self._doorway:
             self._lock.acquire()

@@ -1,8 +1,8 @@
 """The resident index: the codes of the window in memory, changed by a follower and searched exactly by all cores.
 
-One lock for everything: a scan uses all cores anyway, so two at a time would only take turns, and rows do not move
-under a scan. The price is that a query waits for the one before it and for a chunk of changes (some milliseconds; where
-a table of ten million images doubles, up to a second). Who waits goes before who has just had it.
+One scan at a time: a scan uses all cores anyway, so two would only take turns. Changes wait for scans and for looks at
+single images, and these for changes, a chunk at a time (some milliseconds; where a table of ten million images doubles,
+or what they show is copied together, up to some seconds). Who waits goes before who has just had the lock.
 """
 
 import os
@@ -100,7 +100,9 @@ class ResidentIndex:
         self._rows = self._make_rows()
         self._threads = threads or usable_cores()
         self._executor = scan.workers(self._threads)
-        self._lock = FairLock()
+        # Who changes rows holds both.
+        self._scanning = FairLock()
+        self._looking = FairLock()
 
     def close(self) -> None:
         """End the threads."""
@@ -115,17 +117,17 @@ class ResidentIndex:
         IndexFullError where an image does not fit; some of the changes are then taken in.
         """
         for start in range(0, len(changes), _CHUNK):
-            with self._lock:
+            with self._scanning, self._looking:
                 self._rows.apply(changes[start : start + _CHUNK])
 
     def expire(self, visible_after_ms: int) -> int:
         """Remove the images of this event time or an older one; gives how many."""
-        with self._lock:
+        with self._scanning, self._looking:
             return self._rows.expire(visible_after_ms)
 
     def clear(self) -> None:
         """Forget everything, and give the memory back."""
-        with self._lock:
+        with self._scanning, self._looking:
             self._rows = self._make_rows()
 
     # What is there ------------------------------------------------------------------------------------------------
@@ -141,12 +143,17 @@ class ResidentIndex:
     @property
     def nbytes(self) -> int:
         """Bytes of memory in use."""
-        with self._lock:
+        with self._looking:
             return self._rows.nbytes
 
+    @property
+    def changing(self) -> bool:
+        """Whether `image` would wait now."""
+        return self._looking.taken
+
     def image(self, image_id: str) -> ResidentImage | None:
-        """The image of this id, visible or not."""
-        with self._lock:
+        """The image of this id, visible or not; waits for no scan."""
+        with self._looking:
             rows = self._rows
             row = int(rows.ids.find([image_id])[0])
             if row < 0:
@@ -164,7 +171,7 @@ class ResidentIndex:
 
     def nearest(self, distance: HammingSum, count: int, radius: int | None, restriction: Restriction) -> ResidentHits:
         """The `count` (from 1) nearest visible images, none further than `radius`; exact."""
-        with self._lock:
+        with self._scanning:
             return self._nearest([measure_of(distance, self._bits)], count, radius, restriction)[0]
 
     def nearest_of_many(
@@ -172,7 +179,7 @@ class ResidentIndex:
     ) -> list[ResidentHits]:
         """`nearest` for each row of `codes` (queries, bits / 8) by plain distance, in shared passes over the index."""
         groups = [PlainMeasure(codes[start : start + _QUERIES]) for start in range(0, len(codes), _QUERIES)]
-        with self._lock:
+        with self._scanning:
             return self._nearest(groups, count, radius, restriction) if groups else []
 
     def histogram(self, distance: HammingSum, restriction: Restriction) -> NDArray[np.int64]:
@@ -183,7 +190,7 @@ class ResidentIndex:
         def counts(_: Rows, distances: Distances) -> NDArray[np.int64]:
             return np.bincount(distances, minlength=self._bits + 1)
 
-        with self._lock:
+        with self._scanning:
             measure, visibility = measure_of(distance, self._bits), self._visibility(restriction)
             return sum(self._scan().reduced(measure, visibility, counts), np.zeros(self._bits + 1, np.int64))
 
@@ -194,7 +201,7 @@ class ResidentIndex:
             ties = self._rows.ids.texts(rows[distances == at])
             return int(np.count_nonzero(distances < at)) + sum(other < image_id for other in ties)
 
-        with self._lock:
+        with self._scanning:
             measure, visibility = measure_of(distance, self._bits), self._visibility(restriction)
             return sum(self._scan().reduced(measure, visibility, closer))
 
@@ -206,7 +213,7 @@ class ResidentIndex:
         They are those of one moment, the first step: codes and ids are copied then, which takes as much memory again,
         and the job goes on beside queries and changes on the caller's thread. `progress` is told (rows done, rows).
         """
-        with self._lock:
+        with self._scanning:
             rows = np.flatnonzero(self._rows.event_times > visible_after_ms)
             job = PairJob(self._rows.codes[rows], rows, self._rows.ids.copy(self._rows.count))
         yield from pairs_within(job, radius, progress)

@@ -13,7 +13,7 @@ import numpy as np
 
 from searcher.backend import Backend, QueryTimeoutError
 from searcher.resident.follower import Follower, FollowerState
-from searcher.resident.index import ResidentHits, ResidentIndex
+from searcher.resident.index import ResidentHits, ResidentImage, ResidentIndex
 from searcher.strategies import Found, Query, StrategyName
 from shared.document import Document, Kind, attribute_terms, pack_shown, unpack_shown
 from shared.errors import DependencyUnavailableError, QueryInvalidError, StoreUnavailableError
@@ -84,6 +84,16 @@ class Resident:
         at_hand = await self._backend.ask(lambda store: store.documents_at(versions))
         others = [image_id for image_id in versions if image_id not in at_hand]
         return {**at_hand, **await self._backend.ask(lambda store: store.documents(others))} if others else at_hand
+
+    async def image(self, image_id: str) -> ResidentImage | None:
+        """The image as it is in memory, visible or not; errors as of `ask`."""
+        before = self.follower.state
+        if before.as_of is not None and not self.index.changing:
+            # It takes less time than to hand it to a thread.
+            held = self.index.image(image_id)
+            if self.follower.state.filling == before.filling:
+                return held
+        return await self.ask(lambda index: index.image(image_id))
 
     async def ask(self, question: Callable[[ResidentIndex], _Result]) -> _Result:
         """What `question` gives of the codes in memory; NotResidentError, QueryTimeoutError."""
