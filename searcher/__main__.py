@@ -201,6 +201,7 @@ def _add_evaluate(subcommands: Subcommands) -> None:
         metavar="METHOD[,…]",
         help="float, float-pca:DIMENSIONS, BINARIZER:BITS, learned:BITS (default: float,itq:256,hyperplanes:64)",
     )
+    command.add_argument("--variants", metavar="NAME[,…]", help="of the recipe's variants, only these")
     command.add_argument("--train", metavar="OPTIONS", help="options for `indexer train`, in one argument")
     command.add_argument("--limit", type=positive, metavar="N", help="pictures on each side, at most")
     command.add_argument("--k", type=positive, metavar="K", help="hits of a query (default: 100)")

@@ -116,7 +116,7 @@ def _read(path: Path | None) -> bytes | None:
 
 
 @dataclass(frozen=True, slots=True)
-class _NamedEncoder:
+class NamedEncoder:
     """Stands for an encoder where the code is known: loading weights for a search by id would take seconds."""
 
     encoder_id: str
@@ -129,5 +129,5 @@ class _NamedEncoder:
 
 def _encoder_for(seed: Seed, stored: StoredEncoder, settings: Settings) -> PictureEncoder:
     if seed.image_id is not None or seed.code is not None:
-        return _NamedEncoder(stored.encoder_id, stored.bits)
+        return NamedEncoder(stored.encoder_id, stored.bits)
     return load_encoder(stored, settings)

@@ -54,7 +54,8 @@ async def _rank(
     places = {picture.image_id: place for place, picture in enumerate(task.gallery)}
     hits: list[list[tuple[float, int]]] = []
     codes: list[bytes] = []
-    async with searcher_in_memory(settings, now) as (searcher, index):
+    async with searcher_in_memory(settings, now) as (parts, index):
+        searcher = Searcher(parts, settings)
         for start in range(0, len(task.queries), _QUERIES_AT_ONCE):
             queries = task.queries[start : start + _QUERIES_AT_ONCE]
             own = task.own[start : start + _QUERIES_AT_ONCE].tolist()
@@ -99,8 +100,8 @@ def _rows(codes: Sequence[bytes]) -> NDArray[np.uint8]:
 @asynccontextmanager
 async def searcher_in_memory(
     settings: Settings, now: Callable[[], datetime]
-) -> AsyncIterator[tuple[Searcher, ResidentIndex]]:
-    """A searcher with all codes of the store in memory, as they are now."""
+) -> AsyncIterator[tuple[SearcherParts, ResidentIndex]]:
+    """The parts of a searcher with all codes of the store in memory, as they are now."""
     async with AsyncExitStack() as stack:
         store = stack.enter_context(closing(open_store(settings)))
         stored = store.active_encoder()
@@ -126,4 +127,4 @@ async def searcher_in_memory(
         fetcher = await stack.enter_async_context(Fetcher(FetchLimits.of(settings)))
         decoder = await stack.enter_async_context(DecoderPool(DecodeLimits.of(settings, usable_cores())))
         parts = SearcherParts(backend, fetcher, decoder, SearcherMetrics(CollectorRegistry()), now)
-        yield Searcher(parts, settings), index
+        yield parts, index

@@ -67,12 +67,13 @@ def read_csv(file: Path, root: Path) -> list[Picture]:
 
 def unpack(pictures: Sequence[Picture], data: Path, unpacked: Path, advance: Callable[[int], None]) -> None:
     """Write those pictures of an archive that are not there yet; `advance` is told how many are done."""
+    root = unpacked.absolute()
     with zipfile.ZipFile(data / _CIFAR10_ARCHIVE) as archive:
         for picture in pictures:
             if not picture.path.exists():
                 picture.path.parent.mkdir(parents=True, exist_ok=True)
                 new = picture.path.with_suffix(".new")
-                new.write_bytes(archive.read(picture.path.relative_to(unpacked).as_posix()))
+                new.write_bytes(archive.read(picture.path.relative_to(root).as_posix()))
                 new.replace(picture.path)
             advance(1)
 

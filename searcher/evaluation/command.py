@@ -1,6 +1,7 @@
 """`searcher evaluate`, from its options to the report."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,9 @@ def plan_of(options: Options, recipe: Path | None, settings: Mapping[str, str], 
         return make_plan(options, [variant], settings, data, out)
     own, variants = read_recipe(recipe)
     if options.methods is not None:
-        variants = [Variant(one.name, parse_methods(options.methods), one.settings, one.train) for one in variants]
+        variants = [replace(one, methods=parse_methods(options.methods)) for one in variants]
+    if options.train is not None:
+        variants = [replace(one, train=tuple(options.train.split())) for one in variants]
     title = Options(title=recipe.stem)
     return make_plan(options.over(own.over(title)), variants, settings, data, out)
 

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +103,12 @@ def _pictures(path: Path) -> list[Picture]:
     if path.is_file():
         return [Picture(path.name, path.absolute(), {"category": path.absolute().parent.name})]
     if path.is_dir():
-        return read_collection(str(path), path, path)
+        # What lies in the folder itself is labelled by its name.
+        own = {"category": path.absolute().name}
+        return [
+            replace(picture, attributes={**own, **picture.attributes})
+            for picture in read_collection(str(path), path, path)
+        ]
     raise ConfigurationError(f"{path}: there is no such picture or folder")
 
 

@@ -94,6 +94,7 @@ class Options:
     relevance: str | None = None
     methods: str | None = None
     train: str | None = None
+    variants: str | None = None
     limit: int | None = None
     k: int | None = None
     knn: int | None = None
@@ -138,7 +139,7 @@ def make_plan(
         limit=chosen.limit,
         seed=chosen.seed or 0,
     )
-    made = [replace(one, settings={**one.settings, **settings}) for one in variants]
+    made = [replace(one, settings={**one.settings, **settings}) for one in _chosen(variants, chosen.variants)]
     if len({one.name for one in made}) < len(made) or any(not one.methods for one in made):
         raise ConfigurationError("variants have names of their own, and methods")
     target = out or Path("evaluation", "".join(sign if sign.isalnum() else "-" for sign in name.lower()))
@@ -152,10 +153,19 @@ def parse_methods(text: str | None) -> tuple[Method, ...]:
 
 
 _DEFAULTS = {
-    "clothing": Options(queries="600", relevance="category"),
+    "clothing": Options(queries="all", relevance="category"),
     "magento": Options(queries="all", relevance="style"),
     "cifar10": Options(queries="test", relevance="category"),
 }
+
+
+def _chosen(variants: Sequence[Variant], names: str | None) -> Sequence[Variant]:
+    if names is None:
+        return variants
+    wanted = names.split(",")
+    if unknown := set(wanted) - {one.name for one in variants}:
+        raise ConfigurationError(f"{', '.join(sorted(unknown))}: no variant of the recipe has this name")
+    return [one for one in variants if one.name in wanted]
 
 
 def _variant(table: Mapping[str, Any], shared: Mapping[str, Any], options: Options) -> Variant:
