@@ -6,7 +6,6 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -17,9 +16,10 @@ from rich.table import Table
 
 from indexer import dead_letters, produce
 from indexer.event_log import opening as event_logs
-from indexer.fitting import SamplerParts, draw_sample
-from indexer.running import now, pictures, run_worker
+from indexer.running import now, run_worker
+from indexer.sampling import sample_source
 from indexer.verification.command import verify
+from indexer.vocabulary import make_vocabulary
 from shared.command_line import Subcommands, add_command, new_parser, positive, run, settings_from
 from shared.encoding.encoder import Encoder, fit_encoder
 from shared.encoding.opening import open_embedder
@@ -36,6 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser, subcommands = new_parser("indexer", "Keeps a rolling index of a catalogue's pictures current.")
     _add_produce(subcommands)
     _add_fit(subcommands)
+    _add_vocabulary(subcommands)
     _add_run(subcommands)
     _add_dead_letters(subcommands)
     _add_verify(subcommands)
@@ -127,25 +128,45 @@ def _fit(arguments: argparse.Namespace) -> int:
 
 
 async def _fitted(settings: Settings, size: int) -> tuple[Encoder, int]:
-    log = structlog.get_logger()
-    async with pictures(settings) as (fetcher, decoder):
-        with (
-            closing(event_logs.open_scanner(settings)) as scanner,
-            ThreadPoolExecutor(1) as scan_thread,
-            ThreadPoolExecutor(1) as model_thread,
-            progress("embedding", None) as advance,
-        ):
-            embedder = open_embedder(settings)
-            parts = SamplerParts(
-                scanner, fetcher, decoder, embedder, now, asyncio.sleep, log, scan_thread, model_thread
-            )
-            sample = await draw_sample(parts, settings, size, advance)
-    if not sample.image_ids:
-        raise ConfigurationError("none of the sampled pictures could be embedded; `--log-level debug` tells why")
+    embedder, sample = await sample_source(settings, lambda: open_embedder(settings), size)
     encoder, warnings = fit_encoder(embedder, sample.embeddings, settings.bits, settings.binarizer, seed=0)
     for warning in warnings:
-        log.warning("fitted_with_completion", detail=warning)
+        structlog.get_logger().warning("fitted_with_completion", detail=warning)
     return encoder, len(sample.image_ids)
+
+
+# vocabulary -----------------------------------------------------------------------------------------------------------
+
+
+def _add_vocabulary(subcommands: Subcommands) -> None:
+    command = add_command(
+        subcommands,
+        "vocabulary",
+        _vocabulary,
+        "Make a vocabulary of visual words from sampled pictures of the event source.",
+        "examples:\n"
+        "  indexer vocabulary --out words.npz\n"
+        "  indexer fit --embedder bovw:words.npz         and the same setting for run and searcher",
+    )
+    command.add_argument("--out", type=Path, required=True, metavar="FILE", help="the file to write")
+    command.add_argument("--words", type=positive, default=400, metavar="N", help="visual words (default: %(default)s)")
+    command.add_argument(
+        "--sample", type=positive, default=2000, metavar="N", help="pictures to take, at most (default: %(default)s)"
+    )
+    command.add_argument("--json", action="store_true", help="print the counts as JSON")
+
+
+def _vocabulary(arguments: argparse.Namespace) -> int:
+    settings = settings_from(arguments)
+    configure_logs(settings.log_format, settings.log_level)
+    made = make_vocabulary(settings, arguments.sample, arguments.words, arguments.out)
+    if arguments.json:
+        print_line(json.dumps(asdict(made)))
+    else:
+        print_line(
+            f"{made.words} words from {made.descriptors} descriptors of {made.pictures} pictures: {arguments.out}"
+        )
+    return EXIT_OK
 
 
 # run ------------------------------------------------------------------------------------------------------------------

@@ -51,7 +51,8 @@ class Settings(BaseSettings):
     embedder: str = Field(
         "vgg16",
         description="Network: vgg16 (layer fc7), vgg16:fc8, torchvision:NAME[#layer], timm:NAME, onnx:PATH[#output], "
-        "or classic (gradient and colour histograms, no weights).",
+        "classic (gradient and colour histograms, no weights), or bovw:PATH (a bag of visual words, PATH being what "
+        "`indexer vocabulary` wrote).",
     )
     weights: str = Field(
         "imagenet",

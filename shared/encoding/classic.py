@@ -66,6 +66,11 @@ class ClassicEmbedder:
         starts = range(0, len(pixels), _PICTURES_AT_ONCE)
         return np.concatenate([self._embed_part(pixels[start : start + _PICTURES_AT_ONCE]) for start in starts])
 
+    def histograms(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The two parts alone: gradients (count, 1296), and the shares of colours in the whole picture (count, 36)."""
+        regions = self._colour_regions(pixels)
+        return self._gradient_blocks(pixels).reshape(len(pixels), -1), (regions * regions).mean(axis=1)
+
     def _embed_part(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         gradients = self._gradient_blocks(pixels) / _BLOCKS
         colours = self._colour_regions(pixels) * (_COLOUR_SHARE / _GRID)

@@ -3,6 +3,7 @@
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import ModuleType
 
 from shared.encoding.embedder import Embedder, EmbedderSpec
 from shared.errors import ConfigurationError
@@ -11,7 +12,7 @@ from shared.settings import Settings
 BACKBONES = ("timm", "torchvision")
 """Libraries of networks."""
 
-_COMPUTING = ("numpy", "torch", "torchvision", "timm", "onnxruntime")
+_COMPUTING = ("numpy", "torch", "torchvision", "timm", "onnxruntime", "opencv-python-headless")
 """Libraries whose releases may compute differently, in the last bits."""
 
 
@@ -48,6 +49,9 @@ def _open(settings: Settings, stored: EmbedderSpec | None) -> Embedder:
         from shared.encoding.classic import ClassicEmbedder  # noqa: PLC0415
 
         return ClassicEmbedder()
+    if family == "bovw":
+        opened: Embedder = bag_of_words().open_bag_of_words(rest, settings, stored)
+        return opened
     return _open_onnx(rest, settings, stored)
 
 
@@ -79,10 +83,12 @@ def check_embedder(settings: Settings) -> None:
             _check_file("CATALOGUE_WEIGHTS", Path(settings.weights))
     elif family == "onnx" and rest:
         _check_file("CATALOGUE_EMBEDDER", Path(rest.partition("#")[0]))
+    elif family == "bovw" and rest:
+        _check_file("CATALOGUE_EMBEDDER", Path(rest))
     elif settings.embedder != "classic":
         raise ConfigurationError(
             f"CATALOGUE_EMBEDDER: {settings.embedder!r} is none of vgg16, vgg16:fc8, torchvision:NAME[#layer], "
-            "timm:NAME, onnx:PATH[#output], classic"
+            "timm:NAME, onnx:PATH[#output], classic, bovw:PATH"
         )
 
 
@@ -101,3 +107,14 @@ def _open_onnx(location: str, settings: Settings, stored: EmbedderSpec | None) -
             f"CATALOGUE_EMBEDDER: onnx networks need the extra `onnx`: pip install 'catalogue-indexer[onnx]' ({error})"
         ) from error
     return open_onnx(location, settings, stored)
+
+
+def bag_of_words() -> ModuleType:
+    """The module `shared.encoding.bag_of_words`; ConfigurationError where its extra is missing."""
+    try:
+        from shared.encoding import bag_of_words  # noqa: PLC0415 (an optional library)
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"bags of visual words need the extra `bovw`: pip install 'catalogue-indexer[bovw]' ({error})"
+        ) from error
+    return bag_of_words

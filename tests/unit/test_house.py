@@ -26,6 +26,7 @@ CLIENTS = {
     "onnxruntime": "shared/encoding/onnx.py",
     "torch": "shared/encoding/ indexer/training/",
     "torchvision": "shared/encoding/vgg16.py shared/encoding/backbone.py",
+    "cv2": "shared/encoding/bag_of_words.py",
     "timm": "shared/encoding/backbone.py",
     "safetensors": "shared/encoding/network_weights.py",
 }
