@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from indexer.catalogue_event import CatalogueEvent, parse
 from indexer.event_log import LogScanner
 from indexer.pipeline_parts import PictureDecoder, PictureFetcher
+from shared.document import Attributes
 from shared.encoding.embedder import Embedder
 from shared.errors import RejectedError
 from shared.images.decoded import DecodedImage
@@ -37,10 +38,14 @@ Position = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Image ids in order, and their embeddings: float32, shape (count, dimensions), in the same order."""
+    """Image ids in order, and in the same order their embeddings and fields.
+
+    `embeddings` are float32 of shape (count, dimensions), `fields` the events' attributes and their `item_id`.
+    """
 
     image_ids: list[str]
     embeddings: NDArray[np.float32]
+    fields: list[Attributes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +70,14 @@ async def draw_sample(parts: SamplerParts, settings: Settings, size: int, progre
     """
     wanted = await _settled_choice(parts, settings, size)
     embeddings: dict[str, NDArray[np.float32]] = {}
+    fields: dict[str, Attributes] = {}
     async for events in _events_at(parts, settings, wanted):
         embeddings |= await _embed(parts, events)
+        fields |= {event.image_id: {**event.attributes, "item_id": event.item_id} for event in events}
         progress(len(events))
     image_ids = sorted(embeddings)
     rows = np.stack([embeddings[image_id] for image_id in image_ids]) if image_ids else np.empty((0, 0), np.float32)
-    return Sample(image_ids, rows)
+    return Sample(image_ids, rows, [fields[image_id] for image_id in image_ids])
 
 
 async def _settled_choice(parts: SamplerParts, settings: Settings, size: int) -> set[Position]:
