@@ -17,7 +17,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import NamedTuple
 
@@ -72,6 +72,10 @@ class Binarizer:
         with _one_thread():
             projected = embeddings.astype(np.float64) @ self.projection
         return hash_code.pack(projected > self.thresholds)
+
+    def reordered(self, order: NDArray[np.intp]) -> "Binarizer":
+        """The same bits in another order: bit i is the one that was bit `order[i]`."""
+        return replace(self, projection=self.projection[:, order], thresholds=self.thresholds[order])
 
     def to_bytes(self) -> bytes:
         """Serialize, to be read by `from_bytes`."""

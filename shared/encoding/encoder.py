@@ -11,13 +11,16 @@ import json
 import re
 import zipfile
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shared.encoding.binarizer import Binarizer, fit_binarizer
+from shared.encoding.code_statistics import CodeStatistics, code_statistics
 from shared.encoding.embedder import POOLED, Embedder, EmbedderSpec
 from shared.encoding.opening import BACKBONES, open_embedder
+from shared.encoding.subcode_order import subcode_order
 from shared.errors import ConfigurationError
 from shared.settings import Settings
 from shared.store import StoredEncoder
@@ -36,11 +39,22 @@ class Encoder:
     """The embedder's as it was when the encoder was fitted: an ONNX file may have another name since."""
     encoder_id: str
     """Of [a-z0-9-] only, for instance `vgg16-fc7-itq-256-1a2b3c4d5e6f`."""
+    statistics: CodeStatistics | None = None
+    """Of the codes that it was fitted on; None where they are not known. No part of the id."""
 
     @classmethod
-    def of(cls, embedder: Embedder, binarizer: Binarizer) -> "Encoder":
+    def of(cls, embedder: Embedder, binarizer: Binarizer, statistics: CodeStatistics | None = None) -> "Encoder":
         """Join the two; the id follows from them."""
-        return cls(embedder, binarizer, embedder.spec, _encoder_id(embedder.spec, binarizer))
+        return cls(embedder, binarizer, embedder.spec, _encoder_id(embedder.spec, binarizer), statistics)
+
+    @classmethod
+    def fitted_on(cls, rows: NDArray[np.float64], embedder: Embedder, binarizer: Binarizer) -> "Encoder":
+        """Join the two, with the bits in the best order for subcodes, and the statistics of the codes of `rows`.
+
+        `rows` are what the binarizer was fitted on: embeddings of unit length (count, dimensions), at least one.
+        """
+        ordered = binarizer.reordered(subcode_order(binarizer.encode(rows)))
+        return cls.of(embedder, ordered, code_statistics(ordered.encode(rows)))
 
     @property
     def bits(self) -> int:
@@ -63,12 +77,13 @@ class Encoder:
 
     def to_stored(self) -> StoredEncoder:
         """What the store keeps: all but the weights. Read by `load_encoder`."""
+        parts = {"spec": json.dumps(asdict(self.spec)).encode(), "binarizer": self.binarizer.to_bytes()}
+        if self.statistics is not None:
+            parts["statistics"] = self.statistics.to_bytes()
         stream = io.BytesIO()
-        np.savez(
-            stream,
-            spec=np.frombuffer(json.dumps(asdict(self.spec)).encode(), np.uint8),
-            binarizer=np.frombuffer(self.binarizer.to_bytes(), np.uint8),
-        )
+        # The type checker takes the arrays for the option `allow_pickle`.
+        arrays: dict[str, Any] = {name: np.frombuffer(content, np.uint8) for name, content in parts.items()}
+        np.savez(stream, **arrays)
         return StoredEncoder(self.encoder_id, self.bits, stream.getvalue())
 
 
@@ -86,7 +101,7 @@ def fit_encoder(
     binarizer, warnings = fit_binarizer(rows[finite], bits, kind, seed)
     if not finite.all():
         warnings = (f"{np.count_nonzero(~finite)} pictures were left out: their embeddings are not finite", *warnings)
-    return Encoder.of(embedder, binarizer), warnings
+    return Encoder.fitted_on(rows[finite], embedder, binarizer), warnings
 
 
 def load_encoder(stored: StoredEncoder, settings: Settings) -> Encoder:
@@ -95,26 +110,29 @@ def load_encoder(stored: StoredEncoder, settings: Settings) -> Encoder:
     Its number format is the stored one. Raises ConfigurationError where the settings name another embedder, or other
     weights (both digests are in the text), and all that `open_embedder` raises.
     """
-    spec, binarizer = _read(stored)
+    spec, binarizer, statistics = _read(stored)
     _refuse_other_embedder(spec, settings)
     embedder = open_embedder(settings, spec)
     given = asdict(embedder.spec) | {"name": spec.name}
     if differing := [name for name, value in asdict(spec).items() if given[name] != value]:
         changes = "; ".join(f"{name} was {getattr(spec, name)!r} and is {given[name]!r}" for name in differing)
         raise ConfigurationError(f"the settings do not give the network of the encoder {stored.encoder_id}: {changes}")
-    return Encoder(embedder, binarizer, spec, stored.encoder_id)
+    return Encoder(embedder, binarizer, spec, stored.encoder_id, statistics)
 
 
-def _read(stored: StoredEncoder) -> tuple[EmbedderSpec, Binarizer]:
+def _read(stored: StoredEncoder) -> tuple[EmbedderSpec, Binarizer, CodeStatistics | None]:
     try:
         with np.load(io.BytesIO(stored.blob), allow_pickle=False) as arrays:
             spec = EmbedderSpec(**json.loads(arrays["spec"].tobytes()))
             binarizer = Binarizer.from_bytes(arrays["binarizer"].tobytes())
+            # Encoders of earlier versions have none.
+            kept = arrays["statistics"].tobytes() if "statistics" in arrays else None
+            statistics = None if kept is None else CodeStatistics.from_bytes(kept)
     except (ValueError, TypeError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise ConfigurationError(f"the stored encoder {stored.encoder_id} can't be read: {error}") from error
     if (actual := _encoder_id(spec, binarizer)) != stored.encoder_id:
         raise ConfigurationError(f"the stored encoder {stored.encoder_id} is damaged: its content is that of {actual}")
-    return spec, binarizer
+    return spec, binarizer, statistics
 
 
 def _refuse_other_embedder(spec: EmbedderSpec, settings: Settings) -> None:

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from shared.encoding.binarizer import Binarizer
+from shared.encoding.binarizer import Binarizer, fit_binarizer
+from shared.encoding.code_statistics import code_statistics
 from shared.encoding.embedder import EmbedderSpec
 from shared.encoding.encoder import Encoder, fit_encoder, load_encoder
 from shared.encoding.opening import open_embedder
+from shared.encoding.subcode_order import subcode_order
 from shared.errors import ConfigurationError
 from shared.images.picture import PREPROCESSING
 from shared.settings import Settings
@@ -114,6 +116,25 @@ def test_an_embedding_of_zeros_has_a_code() -> None:
     assert encoder.encode(pictures(1))[1].tolist() == [True]
 
 
+def test_a_fit_puts_bits_that_go_together_into_different_subcodes() -> None:
+    embedder = FakeEmbedder()
+    embeddings = embedder.embed(pictures(200))
+    rows = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+    plain, _ = fit_binarizer(rows.astype(np.float64), 64, "hyperplanes", seed=0)
+    encoder, _ = fit_encoder(embedder, embeddings, 64, "hyperplanes", seed=0)
+    order = subcode_order(plain.encode(rows))
+    assert order.tolist() != list(range(64))
+    assert np.array_equal(encoder.binarizer.projection, plain.projection[:, order])
+    assert np.array_equal(encoder.binarizer.thresholds, plain.thresholds[order])
+
+
+def test_an_encoder_knows_the_statistics_of_the_codes_it_was_fitted_on() -> None:
+    encoder = fitted()
+    codes, _ = encoder.encode(pictures(60))
+    assert encoder.statistics is not None
+    assert encoder.statistics.ones.tolist() == code_statistics(codes).ones.tolist()
+
+
 # The id ---------------------------------------------------------------------------------------------------------------
 
 
@@ -179,6 +200,12 @@ def test_a_stored_encoder_gives_the_same_codes_and_id(classic: Encoder) -> None:
     assert (loaded.encoder_id, loaded.bits) == (classic.encoder_id, 64)
     assert np.array_equal(loaded.encode(pictures(5, 90))[0], classic.encode(pictures(5, 90))[0])
     assert loaded.to_stored() == stored
+
+
+def test_an_encoder_stored_without_statistics_still_opens(classic: Encoder) -> None:
+    stored = Encoder.of(classic.embedder, classic.binarizer).to_stored()
+    loaded = load_encoder(stored, settings(embedder="classic"))
+    assert (loaded.encoder_id, loaded.statistics) == (classic.encoder_id, None)
 
 
 def test_settings_that_concern_the_fit_alone_do_not_matter_when_loading(classic: Encoder) -> None:
