@@ -2,7 +2,7 @@
 
 import base64
 import json
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from shared.store import PageCursor
@@ -19,7 +19,7 @@ class HitCursor:
 
 def encode_cursor(cursor: PageCursor | HitCursor) -> str:
     """A cursor as text that goes into a URL."""
-    plain = json.dumps(list(astuple(cursor)))
+    plain = json.dumps([getattr(cursor, field.name) for field in fields(cursor)])
     return base64.urlsafe_b64encode(plain.encode()).decode().rstrip("=")
 
 
