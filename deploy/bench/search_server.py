@@ -127,8 +127,8 @@ class Searcher:
 
     @property
     def mebibytes(self) -> float:
-        """Resident memory now."""
-        return rig.memory_mebibytes(self._process.pid)
+        """Resident memory now, without pages of files, which the system takes back where it needs them."""
+        return rig.memory_mebibytes(self._process.pid, "RssAnon")
 
 
 def open_elasticsearch(settings: Mapping[str, str]) -> ElasticsearchStore:
