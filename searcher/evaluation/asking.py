@@ -16,6 +16,7 @@ from searcher.batch import search_batch
 from searcher.evaluation.collection import Picture
 from searcher.evaluation.ranking import Ranking, from_hits
 from searcher.evaluation.task import Task
+from searcher.querying import NamedEncoder
 from searcher.resident.follower import Follower
 from searcher.resident.index import ResidentIndex, usable_cores
 from searcher.search import Searcher, SearcherParts
@@ -54,7 +55,8 @@ async def _rank(
     places = {picture.image_id: place for place, picture in enumerate(task.gallery)}
     hits: list[list[tuple[float, int]]] = []
     codes: list[bytes] = []
-    async with searcher_in_memory(settings, now) as (parts, index):
+    by_id = bool((task.own >= 0).all())
+    async with searcher_in_memory(settings, now, by_id=by_id) as (parts, index):
         searcher = Searcher(parts, settings)
         for start in range(0, len(task.queries), _QUERIES_AT_ONCE):
             queries = task.queries[start : start + _QUERIES_AT_ONCE]
@@ -99,9 +101,12 @@ def _rows(codes: Sequence[bytes]) -> NDArray[np.uint8]:
 
 @asynccontextmanager
 async def searcher_in_memory(
-    settings: Settings, now: Callable[[], datetime]
+    settings: Settings, now: Callable[[], datetime], *, by_id: bool = False
 ) -> AsyncIterator[tuple[SearcherParts, ResidentIndex]]:
-    """The parts of a searcher with all codes of the store in memory, as they are now."""
+    """The parts of a searcher with all codes of the store in memory, as they are now.
+
+    `by_id`: it will be asked by image ids alone, so no network is loaded.
+    """
     async with AsyncExitStack() as stack:
         store = stack.enter_context(closing(open_store(settings)))
         stored = store.active_encoder()
@@ -109,7 +114,8 @@ async def searcher_in_memory(
             raise ConfigurationError("no encoder is active")
         threads = stack.enter_context(ThreadPoolExecutor(2))
         backend = Backend(threads, stack.enter_context(ThreadPoolExecutor(1)), settings.search_seconds)
-        backend.store, backend.encoder = store, load_encoder(stored, settings)
+        named = NamedEncoder(stored.encoder_id, stored.bits)
+        backend.store, backend.encoder = store, named if by_id else load_encoder(stored, settings)
         index = stack.enter_context(closing(ResidentIndex(stored.bits, settings.resident_bytes_max)))
         follower = Follower(
             index,

@@ -39,10 +39,11 @@ def measure(task: Task, ranking: Ranking, advance: Callable[[int], None]) -> Col
     relevant_counts = task.relevant_counts()
     names = trec_names(k)
     values = {name: np.zeros(len(task.queries)) for name in names}
+    of_class: dict[int, dict[str, int]] = {}
     step = max(1, _JUDGEMENTS_AT_ONCE // int(relevant_counts.max()))
     for start in range(0, len(task.queries), step):
         block = range(start, min(start + step, len(task.queries)))
-        judgements = {str(query): {ids[place]: 1 for place in task.relevant(query)} for query in block}
+        judgements = {str(query): _judgements(task, query, ids, of_class) for query in block}
         run = {
             str(query): {ids[place]: float(k - rank) for rank, place in enumerate(ranking.places[query]) if place >= 0}
             for query in block
@@ -51,6 +52,17 @@ def measure(task: Task, ranking: Ranking, advance: Callable[[int], None]) -> Col
             values[name][int(query)] = value
         advance(len(block))
     return _with_conventions(values, relevant_counts, k)
+
+
+def _judgements(task: Task, query: int, ids: list[str], of_class: dict[int, dict[str, int]]) -> dict[str, int]:
+    """What is relevant to a query; `of_class` keeps the same of whole classes, which may be large."""
+    label = int(task.query_labels[query])
+    if label not in of_class:
+        of_class[label] = {ids[place]: 1 for place in np.flatnonzero(task.gallery_labels == label).tolist()}
+    own = int(task.own[query])
+    if own < 0:
+        return of_class[label]
+    return {image_id: grade for image_id, grade in of_class[label].items() if image_id != ids[own]}
 
 
 def trec_names(k: int) -> tuple[str, ...]:
