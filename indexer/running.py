@@ -14,12 +14,13 @@ from typing import TypeVar
 import structlog
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 
+from indexer.drift import WatchedEncoder
 from indexer.event_fetcher import EventFetcher
 from indexer.event_log import opening as event_logs
 from indexer.health import HealthServer
 from indexer.patience import Patience
 from indexer.pipeline import Pipeline
-from indexer.pipeline_parts import PipelineParts
+from indexer.pipeline_parts import PictureEncoder, PipelineParts
 from indexer.workers import Workers, WorkersParts
 from shared.encoding.encoder import Encoder, load_encoder
 from shared.encoding.opening import check_embedder
@@ -132,7 +133,7 @@ class _WorkerProcess:
                         store,
                         fetcher,
                         decoder,
-                        encoder,
+                        _watched(encoder, metrics),
                         dead_letter_log,
                         self._patience,
                         metrics,
@@ -203,3 +204,8 @@ class _WorkerProcess:
         self._stop_requested.set()
         if self._workers is not None:
             self._workers.stop()
+
+
+def _watched(encoder: Encoder, metrics: IndexerMetrics) -> PictureEncoder:
+    """The encoder, compared with its fit where that is known."""
+    return encoder if encoder.statistics is None else WatchedEncoder(encoder, encoder.statistics, metrics)

@@ -102,6 +102,33 @@ class IndexerMetrics:
         self.encoder = Gauge(
             "catalogue_indexer_encoder_info", "1 for the active encoder.", ["encoder"], registry=registry
         )
+        self.drift_codes = Gauge(
+            "catalogue_indexer_drift_codes",
+            "Codes that the other figures of drift rest on: the last that this worker computed. 0: too few so far, or "
+            "the encoder does not know what it was fitted on.",
+            registry=registry,
+        )
+        self.drift_ones_changed = Gauge(
+            "catalogue_indexer_drift_ones_changed",
+            "Mean absolute change of a bit's share of ones since the fit, 0 to 1. High: other pictures come than the "
+            "encoder was fitted on.",
+            registry=registry,
+        )
+        self.drift_ones_changed_most = Gauge(
+            "catalogue_indexer_drift_ones_changed_most",
+            "The largest of these changes, 0 to 1: the bit that says least by now.",
+            registry=registry,
+        )
+        self.drift_entropy = Gauge(
+            "catalogue_indexer_drift_entropy",
+            "Mean entropy of a bit: 1 where each is a one in half of the codes, 0 where none says anything.",
+            registry=registry,
+        )
+        self.drift_skew = Gauge(
+            "catalogue_indexer_drift_skew",
+            "How many times the candidates of a subcode search within radius 0 there are, compared with the fit.",
+            registry=registry,
+        )
 
 
 class VerifyMetrics:
