@@ -147,12 +147,13 @@ class Pipeline:
             content_sha256=digest,
         )
         encoder_id = self._parts.encoder.encoder_id
-        if previous is not None and previous.content_sha256 == digest and encoder_id in previous.codes:
+        of_this_picture = previous.codes if previous is not None and previous.content_sha256 == digest else {}
+        if encoder_id in of_this_picture:
             thumbnail = await self._kept_thumbnail(event.image_id)
             if thumbnail is not None or not self._settings.thumbnails:
-                return replace(document, codes=previous.codes, thumbnail=thumbnail), Outcome.REUSED
+                return replace(document, codes=of_this_picture, thumbnail=thumbnail), Outcome.REUSED
         code, thumbnail = await self._coded(content)
-        return replace(document, codes={encoder_id: code}, thumbnail=thumbnail), Outcome.INDEXED
+        return replace(document, codes={**of_this_picture, encoder_id: code}, thumbnail=thumbnail), Outcome.INDEXED
 
     async def _with_code(self, stored: Document, content: bytes) -> Document:
         """The stored document with a code of this picture beside those it has."""

@@ -133,6 +133,17 @@ async def test_an_event_sent_again_adds_the_encoders_code_and_leaves_the_rest() 
         assert rig.document("a").codes == codes
 
 
+async def test_an_update_with_the_same_picture_keeps_the_codes_of_other_encoders() -> None:
+    async with running() as rig:
+        rig.encoder.encoder_id = "before-256"
+        await rig.put(event())
+        rig.encoder.encoder_id = "after-256"
+        assert await rig.put(event(version=2)) is Outcome.INDEXED
+        assert set(rig.document("a").codes) == {"before-256", "after-256"}
+        assert await rig.put(event(version=3, picture=b"another")) is Outcome.INDEXED
+        assert set(rig.document("a").codes) == {"after-256"}
+
+
 async def test_codes_of_two_pictures_are_not_reused_by_an_update() -> None:
     async with running() as rig:
         rig.encoder.encoder_id = "before-256"
