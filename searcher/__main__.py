@@ -199,7 +199,8 @@ def _add_evaluate(subcommands: Subcommands) -> None:
     command.add_argument(
         "--methods",
         metavar="METHOD[,…]",
-        help="float, float-pca:DIMENSIONS, BINARIZER:BITS, learned:BITS (default: float,itq:256,hyperplanes:64)",
+        help="float, float-pca:DIMENSIONS, float-elasticsearch (with --store-url), BINARIZER:BITS, learned:BITS "
+        "(default: float,itq:256,hyperplanes:64)",
     )
     command.add_argument("--variants", metavar="NAME[,…]", help="of the recipe's variants, only these")
     command.add_argument("--train", metavar="OPTIONS", help="options for `indexer train`, in one argument")

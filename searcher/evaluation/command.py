@@ -6,11 +6,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from searcher.evaluation.evaluator import Workshop, commands, evaluate, open_folder
+from searcher.evaluation.evaluator import evaluate, open_folder
 from searcher.evaluation.plan import Options, Plan, Variant, make_plan, parse_methods, read_recipe
 from searcher.evaluation.plots import draw_plots
 from searcher.evaluation.report import machine, write_report
 from searcher.evaluation.results import Report
+from searcher.evaluation.workshop import Workshop, commands
 from shared.settings import Settings
 
 

@@ -13,6 +13,7 @@ from shared.hash_code import validate_bits
 
 FLOAT = "float"
 FLOAT_PCA = "float-pca"
+FLOAT_ELASTICSEARCH = "float-elasticsearch"
 LEARNED = "learned"
 BINARIZERS = ("itq", "pca-rotation", "hyperplanes", "hyperplanes-centred", "median")
 DEFAULT_METHODS = ("float", "itq:256", "hyperplanes:64")
@@ -28,10 +29,10 @@ class Method:
 
     @classmethod
     def parse(cls, text: str) -> "Method":
-        """Read `float`, `float-pca:64`, `itq:256` or `learned:64`; ConfigurationError otherwise."""
+        """Read `float`, `float-elasticsearch`, `float-pca:64`, `itq:256`, …; ConfigurationError otherwise."""
         kind, _, size = text.partition(":")
         try:
-            if kind == FLOAT and not size:
+            if kind in (FLOAT, FLOAT_ELASTICSEARCH) and not size:
                 return cls(kind)
             if kind == FLOAT_PCA and int(size) > 0:
                 return cls(kind, int(size))
@@ -39,7 +40,8 @@ class Method:
                 return cls(kind, validate_bits(int(size)))
         except ValueError as error:
             raise ConfigurationError(f"{text}: {error}") from error
-        known = f"{FLOAT}, {FLOAT_PCA}:DIMENSIONS, {LEARNED}:BITS, " + ", ".join(f"{name}:BITS" for name in BINARIZERS)
+        known = f"{FLOAT}, {FLOAT_PCA}:DIMENSIONS, {FLOAT_ELASTICSEARCH}, {LEARNED}:BITS, "
+        known += ", ".join(f"{name}:BITS" for name in BINARIZERS)
         raise ConfigurationError(f"{text}: a method is one of {known}")
 
     @property
@@ -50,7 +52,7 @@ class Method:
     @property
     def is_code(self) -> bool:
         """Whether it needs an index of hash codes."""
-        return self.kind not in (FLOAT, FLOAT_PCA)
+        return self.kind not in (FLOAT, FLOAT_PCA, FLOAT_ELASTICSEARCH)
 
 
 @dataclass(frozen=True, slots=True)

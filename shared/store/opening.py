@@ -1,11 +1,15 @@
 """Which store a URL names; the one place that knows both."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from shared.errors import ConfigurationError
 from shared.settings import Settings
 from shared.store import Store
+
+if TYPE_CHECKING:
+    from shared.store.elasticsearch import Connection
 
 _SCHEMES = {"elasticsearch": "http", "elasticsearchs": "https"}
 _PORT = 9200
@@ -23,21 +27,26 @@ def open_store(settings: Settings) -> Store:
 
         return SqliteStore(_sqlite_path(rest))
     if scheme in _SCHEMES:
-        return _open_elasticsearch(settings, _SCHEMES[scheme], rest)
+        from shared.store.elasticsearch_store import ElasticsearchStore  # noqa: PLC0415
+
+        connection = connect_to_elasticsearch(settings)
+        return ElasticsearchStore(connection, settings.elasticsearch_replicas, hnsw=settings.elasticsearch_hnsw)
     raise _wrong("a store is sqlite:///path, elasticsearch://host:9200 or elasticsearchs://host:9200")
 
 
-def _open_elasticsearch(settings: Settings, scheme: str, rest: str) -> Store:
+def connect_to_elasticsearch(settings: Settings) -> "Connection":
+    """The connection to the cluster that `CATALOGUE_STORE_URL` names; ConfigurationError where it names none."""
     from shared.store.elasticsearch import Connection  # noqa: PLC0415
-    from shared.store.elasticsearch_store import ElasticsearchStore  # noqa: PLC0415
 
-    connection = Connection(
-        _elasticsearch_urls(scheme, rest),
+    scheme, _, rest = settings.store_url.partition(":")
+    if scheme not in _SCHEMES:
+        raise _wrong("it must be elasticsearch://host:9200 or elasticsearchs://host:9200 here")
+    return Connection(
+        _elasticsearch_urls(_SCHEMES[scheme], rest),
         api_key=lambda: settings.secret("elasticsearch_api_key"),
         ca_file=settings.elasticsearch_ca_file,
         seconds=settings.elasticsearch_seconds,
     )
-    return ElasticsearchStore(connection, settings.elasticsearch_replicas, hnsw=settings.elasticsearch_hnsw)
 
 
 def _sqlite_path(rest: str) -> Path:
