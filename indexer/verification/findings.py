@@ -32,7 +32,7 @@ class Obstacle(StrEnum):
     """Why a fault can't be repaired from here."""
 
     SAME_VERSION = "the same version is there, so a worker would take the event for a repeat"
-    NOT_IN_SOURCE = "the source was not read, or does not hold the event any more"
+    NOT_IN_SOURCE = "the source was not read, or does not hold the event"
     STILL_THERE = "it is there again after the repair"
 
 
