@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check simulate bench bench-search soak up down
+.PHONY: help install demo test check simulate bench bench-search find-everything soak up down
 
 help: ## List what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ bench: install ## Measure speed, each against a peer or a limit of the machine i
 # tests/ has what writes figures into a document.
 bench-search: install ## Measure the search strategies (a quarter of an hour); ROWS=process|http|strategies, FULL=1 (hours), WRITE=SEARCH.md
 	PYTHONPATH=. $(BIN)/python deploy/bench/search.py $(if $(ROWS),--rows $(ROWS)) $(if $(IMAGES),--images $(IMAGES)) $(if $(FULL),--full) $(if $(WRITE),--write $(WRITE))
+
+find-everything: install ## Count the judgements that a simulated analyst needs to find everything (ten minutes); WRITE=README.md
+	PYTHONPATH=. $(BIN)/python deploy/bench/find_everything.py $(if $(WRITE),--write $(WRITE))
 
 soak: install ## Break every part for MINUTES=30, then compare the index with a model; WRITE=FILE keeps the figures
 	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),30) $(if $(SEED),--seed $(SEED)) $(if $(WRITE),--write $(WRITE))

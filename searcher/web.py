@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from searcher import api
 from searcher.guard import Guard, RequestMetrics
+from searcher.page import cases
 from searcher.page import routes as page
 from searcher.problems import problem_of, problem_of_fields, problem_of_status
 from searcher.services import Services
@@ -34,6 +35,7 @@ def create_app(services: Services, metrics: SearcherMetrics) -> FastAPI:
     app.state.services = services
     app.include_router(api.router)
     app.include_router(workbench.router)
+    app.include_router(cases.router)
     app.include_router(page.router)
     app.add_exception_handler(CatalogueError, _answer_catalogue_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid_request)

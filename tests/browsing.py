@@ -53,9 +53,9 @@ def picture(seed: int) -> bytes:
 
 
 @contextmanager
-def served_pictures() -> Iterator[Served]:
+def served_pictures(**settings: str) -> Iterator[Served]:
     """A searcher on a free port over drawn pictures; two of the images are hostile."""
-    with fake_searcher() as made, serving(made) as base:
+    with fake_searcher(**settings) as made, serving(made) as base:
         encoder = BrightnessEncoder()
         made.backend.encoder = encoder
         made.backend.visible_images = IMAGES

@@ -4,15 +4,10 @@ So there is one way in which anything is shown, and everything but uploads works
 """
 
 import asyncio
-import hashlib
-from dataclasses import dataclass
-from importlib import resources
-from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pydantic import ValidationError
 from starlette.datastructures import UploadFile
 
@@ -21,6 +16,7 @@ from searcher.page.export import read_ticked, to_csv, to_json
 from searcher.page.guarantee import guarantee_of
 from searcher.page.histogram import Histogram, histogram_of
 from searcher.page.query import DEFAULT_K, PageQuery
+from searcher.page.rendering import ASSETS, render
 from searcher.page.verdict import VerdictView, verdict_of
 from searcher.page.view import SeedView, View, card_of, data_uri, thumbnail_path
 from searcher.problems import problem_of, problem_of_fields, problem_of_status
@@ -36,7 +32,6 @@ _HISTOGRAM_SECONDS = 1.0
 _FIELDS_MAX = 100
 # The export's form carries one field an image.
 _TICKED_MAX = 10_100
-_ASSET_TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _YEAR_SECONDS = 365 * 24 * 3600
 
 router = APIRouter(include_in_schema=False)
@@ -74,13 +69,13 @@ async def export(request: Request) -> Response:
 @router.get("/docs")
 async def docs(request: Request) -> Response:
     """The API's description, from its OpenAPI document, for people."""
-    return HTMLResponse(_render("docs.html", api=request.app.openapi()))
+    return HTMLResponse(render("docs.html", api=request.app.openapi()))
 
 
 @router.get("/assets/{digest}/{name}")
 async def asset(digest: str, name: str) -> Response:
     """Style, script and icon; the digest in the address lets browsers keep them for good."""
-    found = _ASSETS.get(name)
+    found = ASSETS.get(name)
     if found is None:
         return problem_of_status(404).response()
     keep = f"max-age={_YEAR_SECONDS}, immutable" if digest == found.digest else "no-cache"
@@ -198,7 +193,7 @@ def _page(services: Services, view: View) -> Response:
     encoder = services.backend.encoder
     # What is missing may be there in a moment, so the page asks again by itself, with or without a script.
     waits = encoder is None or (view.problem is not None and view.problem.retry_after_seconds is not None)
-    text = _render(
+    text = render(
         "page.html",
         view=view,
         query=view.query,
@@ -215,37 +210,3 @@ def _page(services: Services, view: View) -> Response:
 
 def _download(text: str, name: str, media_type: str) -> Response:
     return Response(text, media_type=media_type, headers={"Content-Disposition": f'attachment; filename="{name}"'})
-
-
-@dataclass(frozen=True, slots=True)
-class _Asset:
-    content: bytes
-    media_type: str
-    digest: str
-
-
-def _load_assets() -> dict[str, _Asset]:
-    files = (file for file in resources.files("searcher.page").iterdir() if file.name.endswith(tuple(_ASSET_TYPES)))
-    return {file.name: _asset(file.name, file.read_bytes()) for file in files}
-
-
-def _asset(name: str, content: bytes) -> _Asset:
-    return _Asset(content, _ASSET_TYPES[name.rpartition(".")[2]], hashlib.sha256(content).hexdigest()[:16])
-
-
-def _asset_path(name: str) -> str:
-    return f"/assets/{_ASSETS[name].digest}/{name}"
-
-
-def _render(template: str, **values: Any) -> str:
-    return _TEMPLATES.get_template(template).render(asset=_asset_path, **values)
-
-
-_ASSETS = _load_assets()
-_TEMPLATES = Environment(
-    loader=FileSystemLoader(Path(__file__).parent),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)

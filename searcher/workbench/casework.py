@@ -103,7 +103,8 @@ class Casework:
         known = await self._known(case, judged, encoder)
         if not known.relevant:
             raise QueryInvalidError("the case has no seed and no relevant image to start from")
-        found = await self._ranked({one.image_id for one in judged}, known, request)
+        seen = {one.image_id for one in judged} | {seed.image_id for seed in case.seeds if seed.image_id is not None}
+        found = await self._ranked(seen, known, request)
         return NextReply(
             encoder=encoder,
             hits=Hit.all_of([Folded(one) for one in found.neighbours], (0, len(known.relevant[0]) * 8)),
@@ -132,7 +133,7 @@ class Casework:
             left_out=sum(code is None for _, code in codes),
         )
 
-    async def _ranked(self, judged: set[str], known: "_Known", request: NextRequest) -> Found:
+    async def _ranked(self, seen: set[str], known: "_Known", request: NextRequest) -> Found:
         """The best of the neighbours of the seeds and of what was found relevant last."""
         resident = self._parts.backend.resident
         if resident is None:
@@ -141,11 +142,11 @@ class Casework:
         resident.check(restriction)
         as_of = resident.as_of()
         anchors = _rows([*known.relevant[:1], *known.relevant[1:][1 - _ANCHORS_MAX :]], len(known.relevant[0]))
-        count = min(_NEIGHBOURS_EACH + len(judged), NEIGHBOURS_MAX)
+        count = min(_NEIGHBOURS_EACH + len(seen), NEIGHBOURS_MAX)
 
         def look(index: ResidentIndex) -> list[tuple[str, float]]:
             hits = index.nearest_of_many(anchors, count, None, restriction)
-            return _best(hits, judged | self._searcher.held_back, known, request.k)
+            return _best(hits, seen | self._searcher.held_back, known, request.k)
 
         best = await resident.ask(look)
         documents = await self._parts.backend.ask(lambda store: store.documents([image_id for image_id, _ in best]))

@@ -130,7 +130,8 @@ def test_the_next_images_are_those_like_the_relevant_ones_that_nobody_judged(
         *(image(f"far-{n}", code_near(far, n)) for n in range(1, 5)),
         image("other", other),
     )
-    case_id = opened(client, {"code": seed.hex()})
+    made.put(image("seed", seed))
+    case_id = opened(client, {"image_id": "seed"})
 
     def next_ids(**fields: Any) -> list[str]:
         reply = client.post(f"/v1/cases/{case_id}/next", json={"k": 4, **fields})
