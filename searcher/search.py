@@ -230,7 +230,9 @@ class Searcher:
 
     async def _chosen(self, neighbours: Sequence[Neighbour], request: SearchRequest) -> list[Folded]:
         """The neighbours that may be hits, near-duplicates folded."""
-        chosen = [one for one in neighbours if one.document.image_id not in self.held_back]
+        chosen = neighbours
+        if self.held_back:
+            chosen = [one for one in neighbours if one.document.image_id not in self.held_back]
         if request.group_by_item:
             chosen = _best_of_each_item(chosen)
         if request.fold_radius is None:

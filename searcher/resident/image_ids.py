@@ -52,6 +52,12 @@ class ImageIds:
         """The row of each id, -1 where there is none."""
         return self._find(image_ids, self._hashed(image_ids))
 
+    def find_one(self, image_id: str) -> int:
+        """The row of this id, -1 where there is none."""
+        encoded = encode(image_id)
+        rows = self._table.candidates(self._hash_of(image_id) & 0xFFFFFFFF)
+        return next((row for row in rows if self._bytes(row) == encoded), -1)
+
     def append(self, image_ids: Sequence[str], encoded: Sequence[bytes], count: int) -> None:
         """Take in ids that are not there, as the rows from `count` on. `encoded` are the same, by `encode`."""
         pieces = [len(text).to_bytes(_PREFIX, "little") + text + _PADDING[len(text) + _PREFIX & 3] for text in encoded]

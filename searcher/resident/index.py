@@ -155,7 +155,7 @@ class ResidentIndex:
         """The image of this id, visible or not; waits for no scan."""
         with self._looking:
             rows = self._rows
-            row = int(rows.ids.find([image_id])[0])
+            row = rows.ids.find_one(image_id)
             if row < 0:
                 return None
             return ResidentImage(

@@ -5,7 +5,7 @@ numpy call a step. The hashes are kept by row, so the table can be made anew wit
 (6 to 14 bytes an image), and the caller compares ids, so equal hashes cost steps and never a wrong answer.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +54,14 @@ class RowTable:
             further[hits] = False
             places, slots = places[further], self._next(slots[further])
         return rows
+
+    def candidates(self, hash_: int) -> Iterator[int]:
+        """The rows of one hash; for one it is much faster than `find`, for many much slower."""
+        slot = hash_ & (len(self._slots) - 1)
+        while (row := int(self._slots[slot])) != _EMPTY:
+            if row >= 0 and self._hashes[row] == hash_:
+                yield row
+            slot = (slot + 1) & (len(self._slots) - 1)
 
     def add(self, rows: Rows, count: int) -> None:
         """Take in rows that are not in the table; `count` is how many rows there are then, and they are 0 to that."""

@@ -219,11 +219,16 @@ def _found(
 
 def _neighbours(answer: _Answer, documents: Mapping[str, Document]) -> list[Neighbour]:
     """The hits with their documents; where there is none, with what is beside the code."""
-    hits, neighbours = answer.hits, []
-    for place, (distance, document) in enumerate(zip(hits.distances.tolist(), answer.documents, strict=True)):
-        image_id = hits.image_ids[place]
-        known = document or documents.get(image_id)
-        if known is None or not known.live:
-            known = Document(image_id, Kind.IMAGE, int(hits.versions[place]), True, int(hits.event_times_ms[place]))
-        neighbours.append(Neighbour(distance, known))
-    return neighbours
+
+    def other(place: int) -> Document:
+        found = documents.get(hits.image_ids[place])
+        if found is not None and found.live:
+            return found
+        version, event_time_ms = int(hits.versions[place]), int(hits.event_times_ms[place])
+        return Document(hits.image_ids[place], Kind.IMAGE, version, True, event_time_ms)
+
+    hits = answer.hits
+    return [
+        Neighbour(distance, other(place) if document is None else document)
+        for place, (distance, document) in enumerate(zip(hits.distances.tolist(), answer.documents, strict=True))
+    ]
