@@ -73,9 +73,11 @@ async def _serve(settings: Settings) -> None:
         backend = Backend(*_threads(stack), settings.search_seconds)
         stack.callback(lambda: backend.store.close() if backend.store else None)
         parts = SearcherParts(backend, fetcher, decoder, metrics, _now)
+        services = Services.of(parts, registry, settings)
+        stack.callback(services.casework.desk.close)
         server = _Server(
             uvicorn.Config(
-                create_app(Services.of(parts, registry, settings), metrics),
+                create_app(services, metrics),
                 log_config=None,
                 access_log=False,
                 server_header=False,

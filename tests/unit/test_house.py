@@ -23,6 +23,10 @@ CLIENTS = {
     "aiohttp": "shared/images/fetcher.py",
     "sqlite3": "shared/store/sqlite.py shared/encoding/embedding_cache.py",
     "faiss": "searcher/resident/scan.py",
+    "alembic": "searcher/workbench/database.py searcher/workbench/migrations/versions/0001_cases_and_judgements.py "
+    "searcher/workbench/migrations/env.py",
+    "sqlalchemy": "searcher/workbench/database.py searcher/workbench/tables.py searcher/workbench/ledger.py "
+    "searcher/workbench/migrations/versions/0001_cases_and_judgements.py",
     "onnxruntime": "shared/encoding/onnx.py",
     "torch": "shared/encoding/ indexer/training/",
     "torchvision": "shared/encoding/vgg16.py shared/encoding/backbone.py",
