@@ -72,9 +72,12 @@ def build_backbone(family: str, location: str, weights: str) -> Backbone:
         module, preparation = _torchvision_network(name, layer, weights)
     module = module.eval().requires_grad_(False)
     dimensions = _probed_dimensions(module, preparation, f"{family}:{location}")
-    return Backbone(
-        module, preparation, f"{family}:{name}", layer or POOLED, state_sha256(module.state_dict()), dimensions
-    )
+    digest = state_sha256(module.state_dict())
+    return Backbone(module, preparation, f"{family}:{name}", layer or POOLED, digest, dimensions, _file_name)
+
+
+def _file_name(name: str) -> str:
+    return name.removeprefix(_EXTRACTOR)
 
 
 # torchvision ----------------------------------------------------------------------------------------------------------
@@ -193,9 +196,9 @@ def _fill(network: nn.Module, weights: str, whole: Collection[str], described: s
     if weights.startswith("random:"):
         state.update(random_state(weights.removeprefix("random:"), _drawn(network)))
     else:
-        wanted = {name.removeprefix(_EXTRACTOR): tensor for name, tensor in state.items()}
+        wanted = {_file_name(name): tensor for name, tensor in state.items()}
         read = read_state(Path(weights), wanted, whole, described)
-        state.update({name: read[name.removeprefix(_EXTRACTOR)] for name in state})
+        state.update({name: read[_file_name(name)] for name in state})
     network.load_state_dict(state)
 
 

@@ -77,7 +77,8 @@ class Preparation:
 class Backbone:
     """A network with its weights, on the CPU, in float32, for inference: pictures as prepared to (n, dimensions).
 
-    `name`, `layer` and `weights_sha256` are those of its `EmbedderSpec`.
+    `name`, `layer` and `weights_sha256` are those of its `EmbedderSpec`; `file_name` gives a tensor of the module the
+    name that it has in a file of weights.
     """
 
     module: nn.Module
@@ -86,10 +87,15 @@ class Backbone:
     layer: str
     weights_sha256: str
     dimensions: int
+    file_name: Callable[[str], str]
 
     def spec(self, compute: str) -> EmbedderSpec:
         """What decides the output, computed in this number format."""
         return EmbedderSpec(self.name, self.layer, self.weights_sha256, compute, self.preparation.name, self.dimensions)
+
+    def state(self) -> dict[str, Tensor]:
+        """The weights as they are now, to be written to a file that CATALOGUE_WEIGHTS may name."""
+        return {self.file_name(name): tensor.contiguous() for name, tensor in self.module.state_dict().items()}
 
 
 @dataclass(frozen=True, slots=True)

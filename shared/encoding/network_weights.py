@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from shared.errors import ConfigurationError
 State = dict[str, Tensor]
 
 _DIFFERENCES_TOLD = 3
+_SAFETENSORS = ".safetensors"
 
 
 def read_state(
@@ -35,6 +37,23 @@ def read_state(
         told = [*differences[:_DIFFERENCES_TOLD], *([f"and {more} more"] if more > 0 else [])]
         raise ConfigurationError(f"{described}: {'; '.join(told)} {digests}")
     return {name: state[name] for name in wanted}
+
+
+def write_state(state: Mapping[str, Tensor], path: Path) -> None:
+    """Write what `read_state` reads, in the format that the suffix names; under its name once it is whole.
+
+    ConfigurationError where it can't be written, or where safetensors is named and not installed.
+    """
+    partial = path.with_name(f"{path.stem}.partial{path.suffix}")
+    tensors = {name: tensor.detach().cpu() for name, tensor in state.items()}
+    try:
+        if path.suffix == _SAFETENSORS:
+            _safetensors().save_file(tensors, partial)
+        else:
+            torch.save(tensors, partial)
+        partial.replace(path)
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror or error}") from error
 
 
 def random_state(seed: str, wanted: Mapping[str, Tensor]) -> State:
@@ -69,19 +88,25 @@ def state_sha256(state: Mapping[str, Tensor]) -> str:
 
 
 def _load(path: Path, described: str, digests: str) -> object:
+    load = _safetensors().load_file if path.suffix == _SAFETENSORS else _load_pickle
     try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file  # noqa: PLC0415 (an optional library)
-
-            return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(
-            f"CATALOGUE_WEIGHTS: safetensors files need the extra `train`: pip install 'catalogue-indexer[train]' "
-            f"({error})"
-        ) from error
+        return load(path)
     except Exception as error:  # A damaged file fails in any way.
         raise ConfigurationError(f"{described} {digests}") from error
+
+
+def _load_pickle(path: Path) -> object:
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _safetensors() -> Any:
+    try:
+        from safetensors import torch as safetensors  # noqa: PLC0415 (an optional library)
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"safetensors files need the extra `train`: pip install 'catalogue-indexer[train]' ({error})"
+        ) from error
+    return safetensors
 
 
 def _differences(state: Mapping[str, object], wanted: Mapping[str, Tensor], surplus: Collection[str]) -> list[str]:

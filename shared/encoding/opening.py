@@ -4,10 +4,14 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from shared.encoding.embedder import Embedder, EmbedderSpec
 from shared.errors import ConfigurationError
 from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from shared.encoding.network import Backbone
 
 BACKBONES = ("timm", "torchvision")
 """Libraries of networks."""
@@ -70,6 +74,23 @@ def _version(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return ""
+
+
+def open_backbone_to_train(settings: Settings) -> "Backbone":
+    """The network that the settings name, with its weights, to go on training it; errors as in `open_embedder`."""
+    check_embedder(settings)
+    family, _, rest = settings.embedder.partition(":")
+    if family == "vgg16":
+        from shared.encoding.vgg16 import build_vgg16  # noqa: PLC0415
+
+        return build_vgg16(rest or "fc7", settings.weights, None)
+    if family in BACKBONES:
+        from shared.encoding.backbone import build_backbone  # noqa: PLC0415
+
+        return build_backbone(family, rest, settings.weights)
+    raise ConfigurationError(
+        f"CATALOGUE_EMBEDDER: {settings.embedder!r} can't be trained; vgg16, torchvision:NAME and timm:NAME can"
+    )
 
 
 def check_embedder(settings: Settings) -> None:

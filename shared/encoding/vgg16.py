@@ -69,13 +69,12 @@ def build_vgg16(layer: str, weights: str, stored: EmbedderSpec | None) -> Backbo
     # The adaptive pooling between the two parts leaves pictures of 224 x 224 as they are.
     parts = nn.Sequential(nn.Sequential(*model.features, nn.Flatten()), model.classifier)
     preparation = Preparation.of(NORMALISATIONS["imagenet"], "imagenet", (SIDE, SIDE))
-    return Backbone(parts.eval().requires_grad_(False), preparation, "vgg16", layer, digest, dimensions)
+    return Backbone(parts.eval().requires_grad_(False), preparation, "vgg16", layer, digest, dimensions, _file_name)
 
 
-def vgg16_state(module: nn.Module) -> State:
-    """The weights of a module that `build_vgg16` made, under torchvision's names."""
-    parts = {"0": "features", "1": "classifier"}
-    return {f"{parts[name[0]]}{name[1:]}": tensor for name, tensor in module.state_dict().items()}
+def _file_name(name: str) -> str:
+    part, _, rest = name.partition(".")
+    return f"{('features', 'classifier')[int(part)]}.{rest}"
 
 
 def _stages(

@@ -1,0 +1,1 @@
+"""Learning codes from what a catalogue knows of its pictures."""

@@ -1,0 +1,162 @@
+"""Fine-tuning: networks learn what their labels say, on the pictures that they may see, the same way each time."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from numpy.typing import NDArray
+
+from indexer.training.fine_tuning import Report, TrainingPictures, fine_tune
+from indexer.training.options import LOSSES, MINERS, Options
+from shared.encoding.backbone import build_backbone
+from shared.encoding.network import Backbone
+from shared.encoding.network_weights import state_sha256, write_state
+from shared.encoding.opening import open_backbone_to_train, open_embedder
+from shared.errors import ConfigurationError
+from shared.settings import Settings
+
+CPU = torch.device("cpu")
+QUICK = Options(loss="triplet", miner="all", epochs=6, patience=6, batch_size=16, learning_rate=1e-3, validation=0.4)
+
+
+def striped(labels: list[int], seed: int = 0) -> NDArray[np.uint8]:
+    """Stripes in two colours of chance, whose direction is the label and whose width is not."""
+    generator = np.random.default_rng(seed)
+    pictures = np.empty((len(labels), 224, 224, 3), np.uint8)
+    for picture, label in zip(pictures, labels, strict=True):
+        light, dark = generator.integers(0, 256, (2, 3))
+        wave = (np.arange(224) // generator.integers(8, 24)) % 2
+        grid = (wave[:, None], wave[None, :], wave[:, None] ^ wave[None, :])[label]
+        picture[:] = np.where(np.broadcast_to(grid, (224, 224))[..., None], light, dark)
+    return pictures
+
+
+def two_directions(each: int = 20) -> TrainingPictures:
+    labels = [0, 1] * each
+    return TrainingPictures(striped(labels), np.arange(2 * each), np.array(labels), None)
+
+
+def tuned(options: Options = QUICK, pictures: TrainingPictures | None = None) -> tuple[Backbone, Report]:
+    backbone = build_backbone("timm", "test_efficientnet_ln", "random:1")
+    report = fine_tune(backbone, pictures or two_directions(), options, CPU, lambda _: None)
+    return backbone, report
+
+
+@pytest.fixture(scope="module")
+def learned() -> tuple[Backbone, Report]:
+    return tuned()
+
+
+def test_the_loss_falls_and_retrieval_of_pictures_not_seen_gets_better(learned: tuple[Backbone, Report]) -> None:
+    _, report = learned
+    assert report.loss[-1] < 0.85 * report.loss[0]
+    assert report.map_at_r[report.best_epoch] == max(report.map_at_r) > report.map_at_r[0] + 0.2
+    assert (report.pictures, report.validation_pictures, report.labels) == (24, 16, 2)
+    assert report.validation_on == "pictures of the labels that are trained on"
+
+
+def test_the_weights_of_the_best_epoch_are_left(learned: tuple[Backbone, Report], tmp_path: Path) -> None:
+    backbone, report = learned
+    once, _ = tuned(replace(QUICK, epochs=report.best_epoch))
+    assert state_sha256(once.state()) == state_sha256(backbone.state())
+    assert not any(parameter.requires_grad for parameter in backbone.module.parameters())
+    for name in ("weights.pth", "weights.safetensors"):
+        write_state(backbone.state(), tmp_path / name)
+        settings = Settings(
+            _env_file=None,
+            embedder="timm:test_efficientnet_ln",
+            weights=str(tmp_path / name),
+            device="cpu",
+            compute="float32",
+        )
+        spec = open_embedder(settings).spec
+        assert spec.weights_sha256 == state_sha256(backbone.state())
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["weights.pth", "weights.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("loss", "miner"),
+    [*((loss, "all") for loss in LOSSES[1:]), *(("triplet", miner) for miner in MINERS if miner != "all")],
+)
+def test_every_loss_and_miner_finds_something_to_learn(loss: str, miner: str) -> None:
+    pictures = two_directions(each=8)
+    _, report = tuned(replace(QUICK, loss=loss, miner=miner, epochs=1), pictures)
+    assert report.loss[0] > 0
+    assert np.isfinite(report.map_at_r).all()
+
+
+def test_it_ends_when_nothing_gets_better() -> None:
+    _, report = tuned(replace(QUICK, learning_rate=0.0, patience=2, epochs=9), two_directions(each=8))
+    assert len(report.loss) == 2
+    assert report.best_epoch == 0
+
+
+def test_batches_with_negatives_from_within_a_group_hold_one_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = np.repeat(np.arange(4), 6)
+    groups = labels // 2
+    seen: list[set[int]] = []
+    backbone = build_backbone("timm", "test_efficientnet_ln", "random:1")
+    pictures = TrainingPictures(striped([int(label) % 2 for label in labels]), np.arange(24), labels, groups)
+    options = replace(QUICK, epochs=1, negatives_within="category", per_label=2, batch_size=4, validation=0.34)
+    original = torch.from_numpy
+
+    def noted(array: NDArray[np.int64]) -> torch.Tensor:
+        if array.dtype == np.int64 and len(array) == 4:
+            seen.append({int(label) // 2 for label in array})
+        return original(array)
+
+    monkeypatch.setattr(torch, "from_numpy", noted)
+    fine_tune(backbone, pictures, options, CPU, lambda _: None)
+    assert len(seen) >= 4
+    assert {len(each) for each in seen} == {1}
+
+
+@pytest.mark.parametrize(
+    ("labels", "groups", "told"),
+    [
+        ([0, 1, 2, 3], None, "at least two labels with at least two pictures each"),
+        ([0, 0, -1, -1], None, "at least two labels with at least two pictures each"),
+        ([0, 0, 1, 1], None, "at least four pictures of each"),
+        ([0, 0, 1, 1], [0, 0, 1, 1], "at least two labels"),
+    ],
+    ids=["single", "none", "few", "groups of one"],
+)
+def test_labels_that_nothing_can_be_learned_from_are_told(
+    labels: list[int], groups: list[int] | None, told: str
+) -> None:
+    pictures = TrainingPictures(
+        striped([0] * 4), np.arange(4), np.array(labels), None if groups is None else np.array(groups)
+    )
+    with pytest.raises(ConfigurationError, match=told):
+        tuned(QUICK, pictures)
+
+
+def test_with_many_labels_whole_labels_are_kept_for_validation() -> None:
+    labels = np.repeat(np.arange(20), 2)
+    pictures = TrainingPictures(striped([int(label) % 3 for label in labels]), np.arange(40), labels, None)
+    _, report = tuned(replace(QUICK, epochs=1, validation=0.2), pictures)
+    assert (report.labels, report.pictures, report.validation_pictures) == (16, 32, 8)
+    assert report.validation_on == "labels that are not trained on"
+
+
+def test_only_networks_of_pytorch_can_be_trained() -> None:
+    with pytest.raises(
+        ConfigurationError, match="'classic' can't be trained; vgg16, torchvision:NAME and timm:NAME can"
+    ):
+        open_backbone_to_train(Settings(_env_file=None, embedder="classic"))
+
+
+@pytest.mark.parametrize(
+    ("embedder", "library_name"), [("vgg16", "vgg16"), ("torchvision:resnet18#layer1", "resnet18")]
+)
+def test_tensors_are_written_under_the_librarys_names(embedder: str, library_name: str) -> None:
+    state = open_backbone_to_train(Settings(_env_file=None, embedder=embedder, weights="random:1")).state()
+    with torch.device("meta"):
+        whole = torchvision.models.get_model(library_name, weights=None).state_dict()
+    assert len(state) > 10
+    assert {name: tensor.shape for name, tensor in state.items()}.items() <= {
+        name: tensor.shape for name, tensor in whole.items()
+    }.items()
