@@ -199,11 +199,12 @@ def _add_evaluate(subcommands: Subcommands) -> None:
     command.add_argument(
         "--methods",
         metavar="METHOD[,…]",
-        help="float, float-pca:DIMENSIONS, float-elasticsearch (with --store-url), BINARIZER:BITS, learned:BITS "
-        "(default: float,itq:256,hyperplanes:64)",
+        help="float, float-pca:DIMENSIONS, float-elasticsearch (with --store-url), BINARIZER:BITS, learned:BITS, "
+        "tuned:BITS (default: float,itq:256,hyperplanes:64)",
     )
     command.add_argument("--variants", metavar="NAME[,…]", help="of the recipe's variants, only these")
     command.add_argument("--train", metavar="OPTIONS", help="options for `indexer train`, in one argument")
+    command.add_argument("--tune", metavar="OPTIONS", help="the same for `indexer train --fine-tune`")
     command.add_argument("--limit", type=positive, metavar="N", help="pictures on each side, at most")
     command.add_argument("--k", type=positive, metavar="K", help="hits of a query (default: 100)")
     command.add_argument("--knn", type=positive, metavar="N", help="tell classes by a vote of N hits, too")

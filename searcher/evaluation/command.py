@@ -18,13 +18,16 @@ from shared.settings import Settings
 def plan_of(options: Options, recipe: Path | None, settings: Mapping[str, str], data: Path, out: Path | None) -> Plan:
     """The plan of a command line, laid over its recipe; ConfigurationError where something in it makes no sense."""
     if recipe is None:
-        variant = Variant("", parse_methods(options.methods), {}, tuple((options.train or "").split()))
+        train, tune = (tuple((text or "").split()) for text in (options.train, options.tune))
+        variant = Variant("", parse_methods(options.methods), {}, train, tune)
         return make_plan(options, [variant], settings, data, out)
     own, variants = read_recipe(recipe)
     if options.methods is not None:
         variants = [replace(one, methods=parse_methods(options.methods)) for one in variants]
     if options.train is not None:
         variants = [replace(one, train=tuple(options.train.split())) for one in variants]
+    if options.tune is not None:
+        variants = [replace(one, tune=tuple(options.tune.split())) for one in variants]
     title = Options(title=recipe.stem)
     return make_plan(options.over(own.over(title)), variants, settings, data, out)
 

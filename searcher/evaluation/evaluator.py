@@ -11,7 +11,7 @@ from searcher.evaluation.collection import CIFAR10, read_collection, unpack
 from searcher.evaluation.elasticsearch_floats import rank_in_elasticsearch
 from searcher.evaluation.embedding import embed
 from searcher.evaluation.measures import map_names, measure
-from searcher.evaluation.plan import FLOAT_ELASTICSEARCH, FLOAT_PCA, LEARNED, Method, Plan, Variant
+from searcher.evaluation.plan import FLOAT_ELASTICSEARCH, FLOAT_PCA, Method, Plan, Variant
 from searcher.evaluation.ranking import Ranking, rank_by_cosine, reduced_by_pca
 from searcher.evaluation.results import MethodResult, VariantSize
 from searcher.evaluation.task import Task, divide
@@ -111,7 +111,7 @@ def _prepare(shop: Workshop, variant: Variant, task: Task) -> _Prepared:
 
 def _measured_cold(variant: Variant) -> Method | None:
     """The first method that is fitted: training reads embeddings again and again, so it is given the cache."""
-    fitted = [method for method in variant.methods if method.is_code and method.kind != LEARNED]
+    fitted = [method for method in variant.methods if method.is_code and not method.is_trained]
     return next(iter(fitted), None) if "embedding_cache" not in variant.settings else None
 
 

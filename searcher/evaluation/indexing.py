@@ -12,7 +12,6 @@ from datetime import datetime
 from pathlib import Path
 
 from searcher.evaluation.collection import Picture
-from searcher.evaluation.plan import LEARNED, Method
 from shared.errors import (
     EXIT_CONFIGURATION,
     EXIT_DEPENDENCY,
@@ -91,17 +90,12 @@ def produce(indexer: Indexer, gallery: Path) -> None:
     indexer.run("produce", f"--csv={gallery}", "--inline")
 
 
-def prepare_encoder(
-    indexer: Indexer, settings: Settings, method: Method, labels: Sequence[str], train: Sequence[str]
-) -> None:
-    """Fit or train the method's encoder, unless one is active: it was made before an interruption then."""
+def prepare_encoder(indexer: Indexer, settings: Settings, first: Sequence[str]) -> None:
+    """Fit or train an encoder by the command `first`, unless one is active: it was made before an interruption then."""
     with closing(open_store(settings)) as store:
         if store.active_encoder() is not None:
             return
-    if method.kind == LEARNED:
-        indexer.run("train", f"--labels={','.join(labels)}", *train)
-    else:
-        indexer.run("fit")
+    indexer.run(*first)
 
 
 def fill(indexer: Indexer, settings: Settings, count: int, now: Callable[[], datetime]) -> float:

@@ -15,6 +15,7 @@ FLOAT = "float"
 FLOAT_PCA = "float-pca"
 FLOAT_ELASTICSEARCH = "float-elasticsearch"
 LEARNED = "learned"
+TUNED = "tuned"
 BINARIZERS = ("itq", "pca-rotation", "hyperplanes", "hyperplanes-centred", "median")
 DEFAULT_METHODS = ("float", "itq:256", "hyperplanes:64")
 _NOT_THE_SAME_ANSWERS = ("data", "out")
@@ -36,11 +37,11 @@ class Method:
                 return cls(kind)
             if kind == FLOAT_PCA and int(size) > 0:
                 return cls(kind, int(size))
-            if kind in (*BINARIZERS, LEARNED):
+            if kind in (*BINARIZERS, LEARNED, TUNED):
                 return cls(kind, validate_bits(int(size)))
         except ValueError as error:
             raise ConfigurationError(f"{text}: {error}") from error
-        known = f"{FLOAT}, {FLOAT_PCA}:DIMENSIONS, {FLOAT_ELASTICSEARCH}, {LEARNED}:BITS, "
+        known = f"{FLOAT}, {FLOAT_PCA}:DIMENSIONS, {FLOAT_ELASTICSEARCH}, {LEARNED}:BITS, {TUNED}:BITS, "
         known += ", ".join(f"{name}:BITS" for name in BINARIZERS)
         raise ConfigurationError(f"{text}: a method is one of {known}")
 
@@ -50,6 +51,11 @@ class Method:
         return f"{self.kind}:{self.size}" if self.size else self.kind
 
     @property
+    def is_trained(self) -> bool:
+        """Whether it needs labels."""
+        return self.kind in (LEARNED, TUNED)
+
+    @property
     def is_code(self) -> bool:
         """Whether it needs an index of hash codes."""
         return self.kind not in (FLOAT, FLOAT_PCA, FLOAT_ELASTICSEARCH)
@@ -57,12 +63,16 @@ class Method:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """Methods with the same settings of indexer and searcher. `train` is handed to `indexer train` as it is."""
+    """Methods with the same settings of indexer and searcher.
+
+    `train` is handed to `indexer train` as it is where a code is learned, `tune` where the network is fine-tuned.
+    """
 
     name: str
     methods: Sequence[Method]
     settings: Mapping[str, str]
     train: Sequence[str] = ()
+    tune: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +106,7 @@ class Options:
     relevance: str | None = None
     methods: str | None = None
     train: str | None = None
+    tune: str | None = None
     variants: str | None = None
     limit: int | None = None
     k: int | None = None
@@ -171,12 +182,13 @@ def _chosen(variants: Sequence[Variant], names: str | None) -> Sequence[Variant]
 
 
 def _variant(table: Mapping[str, Any], shared: Mapping[str, Any], options: Options) -> Variant:
-    known = {"name", "methods", "settings", "train"}
+    known = {"name", "methods", "settings", "train", "tune"}
     if unknown := sorted(set(table) - known):
         raise ConfigurationError(f"{', '.join(unknown)}: a variant has {', '.join(sorted(known))}")
     settings = {name: str(value) for name, value in {**shared, **table.get("settings", {})}.items()}
     methods = parse_methods(table.get("methods", options.methods))
-    return Variant(str(table["name"]), methods, settings, tuple(str(table.get("train", options.train or "")).split()))
+    train, tune = (str(table.get(name) or getattr(options, name) or "").split() for name in ("train", "tune"))
+    return Variant(str(table["name"]), methods, settings, tuple(train), tuple(tune))
 
 
 def _text_or_number(value: object) -> Any:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from searcher.evaluation import indexing
 from searcher.evaluation.indexing import Indexer, IndexingRate
-from searcher.evaluation.plan import LEARNED, Method, Plan, Variant
+from searcher.evaluation.plan import LEARNED, TUNED, Method, Plan, Variant
 from searcher.evaluation.task import Task
 from shared.errors import ConfigurationError
 from shared.settings import Settings
@@ -56,9 +56,16 @@ class Workshop:
             # A source of the user's may know the group of another evaluation.
             group = f"evaluate-{_digest(str(work))}-{slug(variant.name)}-{slug(method.name)}"
             made |= {"store_url": f"sqlite://{own / 'catalogue.db'}", "group": group, "bits": str(method.size)}
-            if method.kind != LEARNED:
+            if not method.is_trained:
                 made |= {"binarizer": method.kind}
-        return made | {name: value.replace(_WORK, str(work)) for name, value in variant.settings.items()}
+        made |= {name: value.replace(_WORK, str(work)) for name, value in variant.settings.items()}
+        if method is not None and (weights := self.tuned_weights(variant, method)).exists():
+            made |= {"weights": str(weights)}
+        return made
+
+    def tuned_weights(self, variant: Variant, method: Method) -> Path:
+        """Where a fine-tuned network's weights go; nothing is there before, and for other methods."""
+        return self.folder(variant, method).absolute() / "tuned.safetensors"
 
     def loaded(self, variant: Variant, method: Method | None = None) -> Settings:
         """The same as settings."""
@@ -99,7 +106,9 @@ def index(shop: Workshop, variant: Variant, method: Method, task: Task, *, cold:
     _produce(shop, indexer, variant, task)
     # What fitting puts into the cache would not be computed while indexing is timed.
     fitter = shop.indexer(variant, method, cached=False) if cold else indexer
-    indexing.prepare_encoder(fitter, settings, method, shop.plan.rules.relevance, variant.train)
+    indexing.prepare_encoder(fitter, settings, _first_command(shop, variant, method))
+    # Fine-tuning has left weights that the others need.
+    indexer, settings = shop.indexer(variant, method), shop.loaded(variant, method)
     begun = folder / "begun"
     cold = cold and not begun.exists()
     begun.touch()
@@ -126,15 +135,23 @@ def commands(shop: Workshop) -> Iterator[str]:
     for variant in shop.plan.variants:
         for method in filter(lambda one: one.is_code, variant.methods):
             indexer = shop.indexer(variant, method)
-            names = ",".join(shop.plan.rules.relevance)
-            first = ["train", f"--labels={names}", *variant.train] if method.kind == LEARNED else ["fit"]
-            for arguments in (first, ["run", "--until-caught-up"]):
+            for arguments in (_first_command(shop, variant, method), ["run", "--until-caught-up"]):
                 yield shlex.join(["indexer", *indexer.command(*arguments)[3:]])
 
 
 def slug(name: str) -> str:
     """A name as a part of a file's name."""
     return "".join(sign if sign.isalnum() or sign in "-." else "-" for sign in name)
+
+
+def _first_command(shop: Workshop, variant: Variant, method: Method) -> list[str]:
+    """What makes the method's encoder."""
+    labels = f"--labels={','.join(shop.plan.rules.relevance)}"
+    if method.kind == LEARNED:
+        return ["train", labels, *variant.train]
+    if method.kind == TUNED:
+        return ["train", labels, "--fine-tune", f"--weights-out={shop.tuned_weights(variant, method)}", *variant.tune]
+    return ["fit"]
 
 
 def _produce(shop: Workshop, indexer: Indexer, variant: Variant, task: Task) -> None:

@@ -111,9 +111,9 @@ def test_a_rule_that_fits_nothing_is_refused(rules: TaskRules, told: str) -> Non
 
 
 def test_methods_are_read_as_they_are_written() -> None:
-    names = ["float", "float-pca:64", "itq:256", "hyperplanes:64", "learned:64"]
+    names = ["float", "float-pca:64", "itq:256", "hyperplanes:64", "learned:64", "tuned:64"]
     assert [Method.parse(name).name for name in names] == names
-    assert [Method.parse(name).is_code for name in names] == [False, False, True, True, True]
+    assert [Method.parse(name).is_code for name in names] == [False, False, True, True, True, True]
 
 
 @pytest.mark.parametrize("text", ["float:3", "float-pca", "float-pca:0", "itq", "itq:12", "sift:64", "itq:x", ""])
