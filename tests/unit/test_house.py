@@ -3,6 +3,7 @@
 import ast
 import importlib.metadata
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,6 +66,14 @@ def test_packages_import_in_one_direction(package: str, forbidden: tuple[str, ..
         if name.split(".")[0] in forbidden
     ]
     assert wrong == []
+
+
+def test_every_package_is_named_for_installation() -> None:
+    named = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    there = {
+        path.parent.relative_to(ROOT).as_posix().replace("/", ".") for path in sources() if path.name == "__init__.py"
+    }
+    assert set(named) == there
 
 
 def test_a_client_library_is_imported_in_one_module() -> None:
