@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import TypeVar
 
 import faiss
@@ -13,6 +14,8 @@ from search_rows import K, Row, Timing, ratio_row, shown
 
 from searcher.resident.hamming_sum import HammingSum
 from searcher.resident.index import ResidentIndex
+from searcher.resident.shown_file import ShownFile
+from shared.document import Document, Kind, pack_shown
 from shared.rolling_window import to_milliseconds, window_start
 from shared.store import Change, Restriction
 
@@ -22,6 +25,10 @@ _BITS = 256
 _BATCH = 64
 _CHANGES_AT_ONCE = 20_000
 _ID_BYTES_MAX = 128
+_SHOWN_BYTES_MAX = 256
+_SHOWN = pack_shown(
+    Document("", Kind.IMAGE, 1, True, 0, item_id="item-1234567", attributes={"category": "category-1", "price": 9.99})
+)
 # Turns are short, so that a busy moment hits both, and long enough that neither meets the other's spinning threads.
 _QUERIES_A_TURN = 10
 _PAUSE_SECONDS = 0.02
@@ -31,7 +38,8 @@ _GOALS = {1_000_000: 0.75, 10_000_000: 0.6}
 def process_rows(source: CodeSource, count: int, queries: int, progress: Progress) -> list[Row]:
     """Rows for so many images."""
     codes = source.codes(_BITS, count)
-    resident = ResidentIndex(_BITS, count * (_BITS // 8 + _ID_BYTES_MAX) + (1 << 26))
+    shown_file = partial(ShownFile, count * _SHOWN_BYTES_MAX)
+    resident = ResidentIndex(_BITS, count * (_BITS // 8 + _ID_BYTES_MAX) + (1 << 26), shown_file=shown_file)
     try:
         fill_seconds = _fill(resident, codes, progress)
         one, batch = _against_faiss(resident, codes, queries, progress)
@@ -44,7 +52,7 @@ def process_rows(source: CodeSource, count: int, queries: int, progress: Progres
     return [
         ratio_row(f"{name}, one query", one[0], peer, one[1], _GOALS.get(count, 0.75)),
         ratio_row(f"{name}, batch of {_BATCH}", batch[0], peer, batch[1], 1.0),
-        Row(f"{name}: bytes of memory an image beyond its code", "", filled, beyond, 64),
+        Row(f"{name}: bytes of memory an image beyond its code", "documents in a file", filled, beyond, 64),
     ]
 
 
@@ -102,13 +110,15 @@ def in_turns(
 
 
 def _fill(index: ResidentIndex, codes: Codes, progress: Progress) -> float:
-    """Take all codes in; gives the seconds."""
+    """Take all codes in, with documents; gives the seconds."""
     now_ms = to_milliseconds(datetime.now(UTC))
     began = time.perf_counter()
     starts = range(0, len(codes), _CHANGES_AT_ONCE)
     for start in progress.track(starts, description=f"filling memory with {len(codes):,} codes"):
         part = codes[start : start + _CHANGES_AT_ONCE]
-        index.apply([Change(f"image-{start + n}", 1, now_ms, code.tobytes()) for n, code in enumerate(part)])
+        index.apply(
+            [Change(f"image-{start + n}", 1, now_ms, code.tobytes(), (), _SHOWN) for n, code in enumerate(part)]
+        )
     return time.perf_counter() - began
 
 

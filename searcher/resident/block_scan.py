@@ -14,7 +14,6 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from searcher.resident import scan
 from searcher.resident.measure import Distances, Measure
 from searcher.resident.nearest_kept import MaskOf, NearestKept
 from searcher.resident.row_table import Rows
@@ -59,7 +58,7 @@ class _Block:
 
 
 class BlockScan:
-    """Scans of `codes` (rows, padded bytes) on the caller's thread and those of `executor`, `threads` together."""
+    """Scans of `codes` (rows, padded bytes) on the `threads` threads of `executor`."""
 
     def __init__(self, codes: NDArray[np.uint8], executor: Executor, threads: int) -> None:
         self._codes = codes
@@ -73,11 +72,11 @@ class BlockScan:
         bounds = [
             np.full(one.queries, one.most if radius is None else min(radius, one.most), np.int64) for one in measures
         ]
-        question = measures, bounds, visibility, count
-        futures = [self._executor.submit(self._nearest_of_slice, slice_, *question) for slice_ in self._slices[1:]]
-        with scan.alone():
-            slices = [self._nearest_of_slice(slice_, *question) for slice_ in self._slices[:1]]
-        slices += [future.result() for future in futures]
+        futures = [
+            self._executor.submit(self._nearest_of_slice, slice_, measures, bounds, visibility, count)
+            for slice_ in self._slices
+        ]
+        slices = [future.result() for future in futures]
         compared = sum(of_slice for _, of_slice in slices)
         return [
             Near(*found, compared)

@@ -2,16 +2,13 @@
 
 Codes are uint8 arrays of shape (count, bytes), C-contiguous; whole 8 bytes take the fast kernels. FAISS spreads queries
 over threads, never the codes of one query, so callers cut the codes into slices and run them on `workers`: each of
-these threads uses itself alone, and FAISS lets go of Python's lock meanwhile. Another thread
-that takes part does so within `alone`.
+these threads uses itself alone, and FAISS lets go of Python's lock meanwhile.
 
 All distances of a block, and then a comparison with a bound, take two thirds of the time of FAISS's k-nearest heap,
 and no tie is cut.
 """
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 import faiss
 import numpy as np
@@ -21,17 +18,6 @@ from numpy.typing import NDArray
 def workers(threads: int) -> ThreadPoolExecutor:
     """Threads in which FAISS computes without starting others."""
     return ThreadPoolExecutor(threads, "resident", initializer=faiss.omp_set_num_threads, initargs=(1,))
-
-
-@contextmanager
-def alone() -> Iterator[None]:
-    """FAISS computes in the caller's thread meanwhile, without others."""
-    threads = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(1)
-    try:
-        yield
-    finally:
-        faiss.omp_set_num_threads(threads)
 
 
 def distances(queries: NDArray[np.uint8], codes: NDArray[np.uint8]) -> NDArray[np.int32]:
