@@ -121,7 +121,7 @@ def _wait(process: "subprocess.Popen[bytes]", meanwhile: Callable[[], None]) -> 
 
 
 def _error(code: int, command: str, output: bytes) -> Exception:
-    lines = output.decode(errors="replace").strip().splitlines() or ["no word of why"]
+    lines = output.decode(errors="replace").strip().splitlines() or ["it has told why"]
     told = f"indexer {command}: {lines[-1][-_TOLD_CHARACTERS:].removeprefix('indexer: ')}"
     if code == EXIT_CONFIGURATION:
         return ConfigurationError(told)

@@ -24,6 +24,8 @@ CLIENTS = {
     "aiohttp": "shared/images/fetcher.py",
     "sqlite3": "shared/store/sqlite.py shared/encoding/embedding_cache.py",
     "faiss": "searcher/resident/scan.py",
+    "ir_measures": "searcher/evaluation/measures.py",
+    "matplotlib": "searcher/evaluation/plots.py",
     "alembic": "searcher/workbench/database.py searcher/workbench/migrations/versions/0001_cases_and_judgements.py "
     "searcher/workbench/migrations/env.py",
     "sqlalchemy": "searcher/workbench/database.py searcher/workbench/tables.py searcher/workbench/ledger.py "
