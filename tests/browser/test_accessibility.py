@@ -1,0 +1,56 @@
+"""What a screen reader and a person with weak eyes meet: axe finds nothing wrong on any page, in light and dark."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browsing import Served, served_pictures
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder: Path = tmp_path_factory.mktemp("workbench")
+    with served_pictures(workbench_url=f"sqlite://{folder}/workbench.db") as ready:
+        ready.made.keep_in_memory()
+        yield ready
+
+
+@pytest.fixture(params=["light", "dark"])
+def page(request: pytest.FixtureRequest, chromium: Browser) -> Iterator[Page]:
+    """A page of the given colours, into which a checker may put its script."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 800}, color_scheme=request.param, bypass_csp=True)
+    yield context.new_page()
+    context.close()
+
+
+def complaints(page: Page) -> list[str]:
+    violations = Axe().run(page).response["violations"]
+    return [f"{one['id']}: {one['help']}: {one['nodes'][0]['html']}" for one in violations]
+
+
+def test_the_search_pages_have_no_barriers(page: Page, served: Served) -> None:
+    page.goto(served.base)
+    assert complaints(page) == []
+    page.locator(".card .picture a").first.click()
+    expect(page.locator("#results h1")).to_contain_text("by similarity")
+    expect(page.locator("#histogram svg")).to_be_visible()
+    assert complaints(page) == []
+    page.goto(f"{served.base}/docs")
+    assert complaints(page) == []
+
+
+def test_the_pages_of_cases_have_no_barriers(page: Page, served: Served) -> None:
+    page.goto(f"{served.base}/?image_id=image-01")
+    page.get_by_role("button", name="Open a case").click()
+    expect(page.locator(".card:focus")).to_have_count(1)
+    for key in "123":
+        page.keyboard.press(key)
+    expect(page.locator("[data-count=unsure]")).to_have_text("1")
+    assert complaints(page) == []
+    page.goto(f"{served.base}/cases")
+    assert complaints(page) == []
