@@ -176,6 +176,7 @@ class Checks:
         overtaken = best is not None and any(
             one.version > best.version and not _is_inside(one, now + 2 * _SKEW) for one in meant
         )
+        lacks_code = shown is not None and ENCODER_ID not in shown.codes
         live = [one for one in self._indices.held(image_id) if one.live]
         if len(live) > 1:
             self._say(f"{image_id} has {len(live)} live copies at rest: versions {[one.version for one in live]}")
@@ -187,7 +188,8 @@ class Checks:
             self._say(f"{image_id} is lost: {best}")
         elif shown is not None and shown.version != best.version:
             self._say(f"{image_id} is stale: version {shown.version} is shown, {best} is the highest")
-        elif shown is not None and ENCODER_ID not in shown.codes and best not in given_up:
+        # No code is added to what a worker's clock finds outside the window.
+        elif lacks_code and best not in given_up and _is_inside(best, now + 2 * _SKEW):
             self._say(f"{image_id} has no code of the encoder: {best}")
 
     # The parts ----------------------------------------------------------------------------------------------------
