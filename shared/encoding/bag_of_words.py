@@ -36,6 +36,8 @@ _LENGTH = 128
 _GRADIENTS, _COLOURS = 1296, 36
 _PICTURES_AT_ONCE = 8
 _ITERATIONS = 30
+_SETTLED = 1.0
+"""Centres that move by less are rounded to the same whole numbers, or nearly so."""
 
 Descriptors = NDArray[np.uint8]
 """Shape (count, 128)."""
@@ -76,7 +78,7 @@ def build_vocabulary(descriptors: Descriptors, words: int, seed: int) -> Vocabul
             f"{words} visual words need as many SIFT descriptors, and the pictures give {len(descriptors)}"
         )
     cv2.setRNGSeed(seed)
-    criteria = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, _ITERATIONS, 0.1)
+    criteria = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, _ITERATIONS, _SETTLED)
     values = descriptors.astype(np.float32)
     _, _, centres = cv2.kmeans(values, words, np.empty(0, np.int32), criteria, 1, cv2.KMEANS_PP_CENTERS)
     return Vocabulary(np.rint(centres).astype(np.uint8))
