@@ -18,6 +18,7 @@ from indexer import dead_letters, produce
 from indexer.event_log import opening as event_logs
 from indexer.running import now, run_worker
 from indexer.sampling import sample_source
+from indexer.training import cli as training
 from indexer.verification.command import verify
 from indexer.vocabulary import make_vocabulary
 from shared.command_line import Subcommands, add_command, new_parser, positive, run, settings_from
@@ -36,6 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser, subcommands = new_parser("indexer", "Keeps a rolling index of a catalogue's pictures current.")
     _add_produce(subcommands)
     _add_fit(subcommands)
+    training.add_train(subcommands)
     _add_vocabulary(subcommands)
     _add_run(subcommands)
     _add_dead_letters(subcommands)

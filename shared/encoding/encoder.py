@@ -72,7 +72,7 @@ class Encoder:
         Gives codes (count, bits / 8), and for each row whether its embedding was finite; the code of a row that was not
         means nothing.
         """
-        rows, finite = _unit_rows(self.embedder.embed(pixels))
+        rows, finite = unit_rows(self.embedder.embed(pixels))
         return self.binarizer.encode(rows), finite
 
     def to_stored(self) -> StoredEncoder:
@@ -95,7 +95,7 @@ def fit_encoder(
     Rows that are not finite are left out. Deterministic for the same rows in the same order. Raises ConfigurationError
     where no row is left, or where the kind of binarizer can't give so many bits.
     """
-    rows, finite = _unit_rows(embeddings)
+    rows, finite = unit_rows(embeddings)
     if not finite.any():
         raise ConfigurationError("no picture has a finite embedding, so no encoder can be fitted")
     binarizer, warnings = fit_binarizer(rows[finite], bits, kind, seed)
@@ -153,7 +153,7 @@ def _refuse_other_embedder(spec: EmbedderSpec, settings: Settings) -> None:
         )
 
 
-def _unit_rows(embeddings: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def unit_rows(embeddings: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Rows divided by their L2 norms, and which of them are finite; the others, and rows of zeros, are zeros."""
     finite: NDArray[np.bool_] = np.logical_and.reduce(np.isfinite(embeddings), axis=1)
     rows = np.where(finite[:, None], embeddings, 0).astype(np.float64)
