@@ -54,7 +54,7 @@ def read_labels(sample: Sample, names: Sequence[str], left_out: Mapping[str, Seq
     ConfigurationError where no image has a field (with the names that there are), and where fewer than two of its
     values have two pictures.
     """
-    _refuse_unknown([*names, *left_out], sample.fields)
+    refuse_unknown([*names, *left_out], sample.fields)
     kept = ~has_any(sample.fields, left_out)
     labels = {}
     for name in names:
@@ -111,7 +111,8 @@ def _triplets(path: Path) -> list[tuple[str, ...]]:
         ) from error
 
 
-def _refuse_unknown(names: Sequence[str], fields: Sequence[Attributes]) -> None:
+def refuse_unknown(names: Sequence[str], fields: Sequence[Attributes]) -> None:
+    """ConfigurationError where no picture has a field, with the fields that there are."""
     there = sorted({name for each in fields for name in each if _texts(each, name)})
     for name in names:
         if name not in there:
