@@ -24,6 +24,7 @@ from searcher.wire import SEEDS_MAX, Hit
 from searcher.workbench.records import CaseState, Judgement, Verdict
 from searcher.workbench.routes import Analyst
 from searcher.workbench.wire import (
+    JUDGEMENTS_MAX,
     CaseChange,
     CaseReply,
     JudgedImage,
@@ -32,7 +33,7 @@ from searcher.workbench.wire import (
     NewCase,
     NextRequest,
 )
-from shared.errors import CatalogueError
+from shared.errors import CatalogueError, QueryInvalidError
 
 _CASES_SHOWN = 50
 _NEXT_SHOWN = 60
@@ -86,8 +87,9 @@ async def open_case(services: Provided, request: Request, who: Analyst) -> Respo
         try:
             ticked = read_ticked([value for value in form.getlist("ticked") if isinstance(value, str)])
             case = await services.casework.open_case(NewCase.model_validate(_new_case(form)), who)
-            if ticked:
-                await services.casework.judge(case.case_id, JudgeRequest(judgements=_relevant(ticked)), who)
+            for start in range(0, len(ticked), JUDGEMENTS_MAX):
+                some = _relevant(ticked[start : start + JUDGEMENTS_MAX])
+                await services.casework.judge(case.case_id, JudgeRequest(judgements=some), who)
         except CatalogueError as error:
             return _list_page([], None, None, problem_of(error))
         except ValidationError as error:
@@ -170,10 +172,11 @@ def _new_case(form: FormData) -> dict[str, Any]:
 def _judgements(texts: Mapping[str, str]) -> list[JudgedImage]:
     """What a form without a script sends: fields `verdict-N` and, to each, `image-N` with the image as JSON."""
     chosen = {name.removeprefix("verdict-"): value for name, value in texts.items() if name.startswith("verdict-")}
-    return [
-        JudgedImage.model_validate({**json.loads(texts.get(f"image-{number}", "{}")), "verdict": verdict})
-        for number, verdict in chosen.items()
-    ]
+    try:
+        images = {number: dict(json.loads(texts[f"image-{number}"])) for number in chosen}
+    except (KeyError, ValueError, TypeError, RecursionError) as error:
+        raise QueryInvalidError("a judgement's image can't be read") from error
+    return [JudgedImage.model_validate({**images[number], "verdict": verdict}) for number, verdict in chosen.items()]
 
 
 def _list_page(

@@ -256,6 +256,34 @@ def test_a_seed_that_is_indexed_anchors_triplets(made: FakeSearcher, client: Tes
     assert json.loads(text) == {"anchor": "seed", "positive": "a", "negative": "b"}
 
 
+def test_judgements_come_from_a_form_too(made: FakeSearcher, client: TestClient) -> None:
+    made.put(mug("mug-1"))
+    case_id = opened(client)
+    form = {"verdict-1": "relevant", "image-1": '{"image_id": "mug-1", "rank": 4}', "image-2": '{"image_id": "b"}'}
+    saved = client.post(f"/cases/{case_id}", data=form, follow_redirects=False)
+    assert (saved.status_code, saved.headers["location"]) == (303, f"/cases/{case_id}")
+    (entry,) = client.get(f"/v1/cases/{case_id}/judgements").json()["judgements"]
+    assert (entry["image_id"], entry["verdict"], entry["rank"]) == ("mug-1", "relevant", 4)
+
+
+@pytest.mark.parametrize("image_", ["", "no JSON", "[1]", '{"rank": 1}', '{"image_id": "a", "other": 1}'])
+def test_a_form_that_was_tampered_with_is_refused(client: TestClient, image_: str) -> None:
+    case_id = opened(client)
+    reply = client.post(f"/cases/{case_id}", data={"verdict-1": "relevant", "image-1": image_})
+    assert reply.status_code == 422
+    assert "That did not work" in reply.text
+
+
+def test_many_ticked_images_become_a_case(client: TestClient) -> None:
+    ticked = [
+        json.dumps({"image_id": f"mug-{n}", "item_id": "mug", "event_time": "", "image_url": None, "attributes": {}})
+        for n in range(1001)
+    ]
+    form = {"name": "Mugs", "seed_code": "00" * 32, "ticked": ticked}
+    assert client.post("/cases", data=form, follow_redirects=False).status_code == 303
+    assert client.get("/v1/cases").json()["cases"][0]["progress"]["relevant"] == 1001
+
+
 def test_the_command_line_lists_cases_and_writes_judgements(
     made: FakeSearcher, client: TestClient, url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
