@@ -16,8 +16,10 @@ above the month's position. The argument, for the server's own terms:
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
+from threading import Thread
 from typing import Any
 
 from shared.errors import StoreUnavailableError
@@ -83,11 +85,12 @@ class _Snapshot:
 @dataclass(slots=True)
 class _Pass:
     """What is still to be read of a pass, the next one last, and whether a MOVED marker was met; after a `final` one
-    the feed has caught up even so."""
+    the feed has caught up even so. `ahead` is the next page, where it is asked for already."""
 
     snapshots: list[_Snapshot]
     met_moved: bool = False
     final: bool = False
+    ahead: Future[list[Mapping[str, Any]]] | None = None
 
 
 @dataclass(slots=True)
@@ -137,16 +140,34 @@ class ElasticsearchChanges:
         if not of_pass.snapshots:
             return []
         snapshot = of_pass.snapshots[-1]
-        hits = self._page(snapshot)
+        # Taken away first: what failed is asked for again.
+        ahead, of_pass.ahead = of_pass.ahead, None
+        hits = self._page(snapshot) if ahead is None else ahead.result()
         month = self._months[snapshot.month]
         finished = snapshot.advance([hit["sort"][0] for hit in hits])
         month.position = max(month.position, min(snapshot.after, snapshot.shard.checkpoint))
         if finished:
             of_pass.snapshots.pop()
             self._close(snapshot)
+        else:
+            # Elasticsearch reads the next page while the follower takes this one in.
+            of_pass.ahead = self._page_ahead(snapshot)
         changes = list(self._changes(hits))
         of_pass.met_moved |= len(changes) < len(hits)
         return changes
+
+    def _page_ahead(self, snapshot: _Snapshot) -> Future[list[Mapping[str, Any]]]:
+        """What `_page` will give, in a thread that does not hold up the end of the process."""
+        page: Future[list[Mapping[str, Any]]] = Future()
+
+        def read() -> None:
+            try:
+                page.set_result(self._page(snapshot))
+            except BaseException as error:  # noqa: BLE001 (whatever it is, who takes the page in meets it)
+                page.set_exception(error)
+
+        Thread(target=read, name="changes", daemon=True).start()
+        return page
 
     def _page(self, snapshot: _Snapshot) -> list[Mapping[str, Any]]:
         if not snapshot.point:

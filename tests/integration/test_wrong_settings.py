@@ -56,6 +56,7 @@ WRONG: list[tuple[dict[str, str], str, tuple[str, ...]]] = [
     ({"events_url": f"kafka://u:{SECRET}@host/topic"}, "CATALOGUE_EVENTS_URL", ("run", "produce", "dead-letters")),
     ({"events_url": "file:///"}, "CATALOGUE_EVENTS_URL", ("run", "produce", "dead-letters")),
     ({"fetch_allowed_hosts": "http://host/"}, "CATALOGUE_FETCH_ALLOWED_HOSTS", ("run", "fit")),
+    ({"resident_documents_folder": "/no/such/folder"}, "CATALOGUE_RESIDENT_DOCUMENTS_FOLDER", ("serve",)),
     # The network and its file
     ({"embedder": "vgg19"}, "CATALOGUE_EMBEDDER", ("run", "serve")),
     ({"embedder": "onnx:/no/such/file.onnx"}, "/no/such/file.onnx", ("run", "serve")),

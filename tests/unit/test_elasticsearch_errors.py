@@ -310,7 +310,7 @@ class Followed:
         self.highest = self.checkpoint = max(operations)
         self.moved: set[int] = set()
         self.asked: list[dict[str, int]] = []
-        self.failures: list[Answer] = []
+        self.failures: dict[int, Answer] = {}
         self.shard_failures = 0
 
     def __call__(self, _method: str, path: str, body: bytes) -> Answer:
@@ -330,8 +330,8 @@ class Followed:
 
     def _search(self, bounds: dict[str, int]) -> Answer:
         self.asked.append(bounds)
-        if self.failures:
-            return self.failures.pop()
+        if bounds["gt"] in self.failures:
+            return self.failures.pop(bounds["gt"])
         hits = [
             {"sort": [number, 0], "fields": {"change": [self._change(number, image_id)]}}
             for number, image_id in self.operations.items()
@@ -374,9 +374,10 @@ def test_a_page_that_could_not_be_read_is_read_again(
     server: ScriptedServer, connection: Connection, answer: Answer, unavailable: bool
 ) -> None:
     server.answer = month = Followed({0: "a", 7000: "b", 12_000: "c"})
+    # The second page.
+    month.failures[4999] = answer
     feed = ElasticsearchStore(connection).follow("e", terms=False)
     assert [change.image_id for change in feed.read().changes] == ["a"]
-    month.failures.append(answer)
     if unavailable:
         with pytest.raises(StoreUnavailableError):
             feed.read()
