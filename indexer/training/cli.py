@@ -3,13 +3,17 @@
 import argparse
 import sys
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
-from indexer.training.command import Report, Request, trained
+from indexer.training.command import Report, Request, learned, trained
 from indexer.training.hash_head import HeadOptions
+from indexer.training.options import add_fine_tuning, options_of
 from shared.command_line import Subcommands, add_command, positive, settings_from
+from shared.encoding.encoder import Encoder
 from shared.errors import EXIT_OK, ConfigurationError
 from shared.logs import configure_logs
+from shared.settings import Settings
 from shared.store.opening import open_store
 from shared.terminal import print_line
 
@@ -64,6 +68,7 @@ def add_train(subcommands: Subcommands) -> None:
     command.add_argument("--seed", type=int, default=0, metavar="N", help="default: %(default)s")
     command.add_argument("--report", type=Path, metavar="FILE", help="write what was learned, and its worth, as JSON")
     command.add_argument("--json", action="store_true", help="print the report as JSON")
+    add_fine_tuning(command)
 
 
 def _train(arguments: argparse.Namespace) -> int:
@@ -81,7 +86,7 @@ def _train(arguments: argparse.Namespace) -> int:
         active = store.active_encoder()
         if active is not None:
             raise ConfigurationError(f"the encoder {active.encoder_id} is active already; its codes fill the index")
-        encoder, report = trained(settings, request)
+        encoder, report = _tuned(settings, request, arguments) if arguments.fine_tune else trained(settings, request)
         _write(report, arguments.report)
         store.activate_encoder(encoder.to_stored())
     if report.triplets_unknown:
@@ -90,8 +95,33 @@ def _train(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def _tuned(settings: Settings, request: Request, arguments: argparse.Namespace) -> tuple[Encoder, Report]:
+    """The same from embeddings of a network that learned first."""
+    if arguments.weights_out is None or not request.labels:
+        raise ConfigurationError("--fine-tune needs --labels, and --weights-out for what the network learns")
+    try:
+        # Both libraries take seconds to import.
+        from indexer.training.fine_tuning_command import FineTuning, fine_tuned  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"fine-tuning needs the extra `train`: pip install 'catalogue-indexer[train]' ({error})"
+        ) from error
+    options = options_of(arguments, request.validation, request.options.seed)
+    tuning = FineTuning(request.labels, request.left_out, request.sample, arguments.weights_out, options)
+    embedder, sample, told = fine_tuned(settings, tuning)
+    encoder, report = learned(embedder, sample, request)
+    return encoder, replace(report, fine_tuning=told)
+
+
 def _summary(report: Report) -> str:
     lines = [f"Encoder {report.encoder} learned from {report.pictures} pictures and made active."]
+    if report.fine_tuning is not None:
+        told = report.fine_tuning
+        lines.append(
+            f"Network tuned for {len(told['loss'])} epochs: MAP@R of {told['validation_pictures']} "
+            f"{told['validation_on']} from {told['map_at_r'][0]:.3f} to {told['map_at_r'][told['best_epoch']]:.3f}. "
+            f"From now on CATALOGUE_WEIGHTS={told['weights']['to']}"
+        )
     if report.validation is not None:
         for what, quality in (
             ("held out", report.validation.seen),

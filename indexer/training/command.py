@@ -37,7 +37,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was learned from what, and what it is worth."""
+    """What was learned from what, and what it is worth.
+
+    `fine_tuning` tells how the network was trained before, on pictures that `validation` may hold out: its own curve is
+    the one of pictures that it did not see.
+    """
 
     encoder: str
     options: HeadOptions
@@ -47,6 +51,7 @@ class Report:
     triplets: int
     triplets_unknown: int
     validation: Validation | None
+    fine_tuning: Mapping[str, Any] | None = None
 
     def to_json(self) -> str:
         """As JSON, indented."""

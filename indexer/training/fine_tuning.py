@@ -9,6 +9,7 @@ The same pictures, options, libraries and CPU give the same weights; a GPU adds 
 """
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -83,6 +84,8 @@ def fine_tune(
     cudnn = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
     with torch_state, cudnn, _samplers_seeded(options.seed):
         torch.manual_seed(options.seed)
+        # It tells of each measurement.
+        common_functions.LOGGER.setLevel(logging.WARNING)
         training = _Training(backbone, pictures, kept, options, device)
         curve = _run(training, validation, options, advance)
     return Report(

@@ -2,18 +2,19 @@
 
 import asyncio
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from indexer.fitting import Sample
 from indexer.sampling import sample_source
-from indexer.training.fine_tuning import Report, TrainingPictures, fine_tune
+from indexer.training.evidence import has_any, refuse_unknown
+from indexer.training.fine_tuning import TrainingPictures, fine_tune
 from indexer.training.options import WEIGHTS_SUFFIXES, Options
 from shared.document import Attributes
 from shared.encoding.embedder import Embedder, EmbedderSpec
@@ -30,20 +31,20 @@ _PICTURES_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class FineTuning:
     """What to train on: fields whose values together are the label, and values of fields that are left out."""
 
-    labels: tuple[str, ...]
-    left_out: dict[str, tuple[str, ...]]
+    labels: Sequence[str]
+    left_out: Mapping[str, Sequence[str]]
     sample: int
     weights_out: Path
     options: Options
 
 
-def fine_tuned(settings: Settings, request: Request) -> tuple[Embedder, Sample, Report]:
+def fine_tuned(settings: Settings, request: FineTuning) -> tuple[Embedder, Sample, dict[str, Any]]:
     """Train the network that the settings name, and write its weights.
 
-    Gives it opened with them, all sampled pictures (those left out of the training too) embedded by it, and the report.
+    Gives it opened with them, all sampled pictures (those left out of the training too) embedded by it, and a report.
     ConfigurationError where the network can't be trained, the labels do not allow it, or the file can't be written.
     """
     _refuse_unwritable(request.weights_out)
@@ -59,7 +60,8 @@ def fine_tuned(settings: Settings, request: Request) -> tuple[Embedder, Sample, 
         write_state(backbone.state(), request.weights_out)
         embedder = open_embedder(settings.model_copy(update={"weights": str(request.weights_out)}))
         rows = _embedded(embedder, pixels)[places]
-    return embedder, Sample(sample.image_ids, rows, sample.fields), report
+    weights = {"from": settings.weights, "to": str(request.weights_out)}
+    return embedder, Sample(sample.image_ids, rows, sample.fields), {**report.as_json(), "weights": weights}
 
 
 def _embedded(embedder: Embedder, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -71,20 +73,18 @@ def _embedded(embedder: Embedder, pixels: NDArray[np.uint8]) -> NDArray[np.float
     return np.concatenate(rows)
 
 
-def _labels(fields: Sequence[Attributes], request: Request) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
+def _labels(fields: Sequence[Attributes], request: FineTuning) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
     """Labels and groups; -1 stands for a picture that has no such field, or is left out."""
     within = request.options.negatives_within
-    labels = _numbered([None if _left_out(each, request) else _values(each, request.labels) for each in fields])
+    refuse_unknown([*request.labels, *request.left_out, *([within] if within else [])], fields)
+    labels = _numbered([_values(each, request.labels) for each in fields])
+    labels[has_any(fields, request.left_out)] = -1
     return labels, None if within is None else _numbered([_values(each, (within,)) for each in fields])
 
 
-def _values(fields: Attributes, names: tuple[str, ...]) -> tuple[str, ...] | None:
+def _values(fields: Attributes, names: Sequence[str]) -> tuple[str, ...] | None:
     found = [fields.get(name) for name in names]
     return None if any(value is None for value in found) else tuple(str(value) for value in found)
-
-
-def _left_out(fields: Attributes, request: Request) -> bool:
-    return any(str(fields.get(name)) in values for name, values in request.left_out.items())
 
 
 def _numbered(values: list[tuple[str, ...] | None]) -> NDArray[np.int64]:

@@ -35,7 +35,9 @@ def add_fine_tuning(command: argparse.ArgumentParser) -> None:
     """The flags of fine-tuning."""
     group = command.add_argument_group("fine-tuning (vgg16, torchvision:NAME and timm:NAME)")
     group.add_argument(
-        "--fine-tune", action="store_true", help="train the network itself, before a binarizer is fitted"
+        "--fine-tune",
+        action="store_true",
+        help="train the network itself first; several --labels together are then one label",
     )
     group.add_argument(
         "--weights-out", type=Path, metavar="FILE", help=f"file for its weights ({', '.join(WEIGHTS_SUFFIXES)})"

@@ -1,5 +1,6 @@
 """Fine-tuning: networks learn what their labels say, on the pictures that they may see, the same way each time."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,15 +9,19 @@ import pytest
 import torch
 import torchvision
 from numpy.typing import NDArray
+from PIL import Image
 
+from indexer.__main__ import main
 from indexer.training.fine_tuning import Report, TrainingPictures, fine_tune
 from indexer.training.options import LOSSES, MINERS, Options
 from shared.encoding.backbone import build_backbone
+from shared.encoding.encoder import load_encoder
 from shared.encoding.network import Backbone
 from shared.encoding.network_weights import state_sha256, write_state
 from shared.encoding.opening import open_backbone_to_train, open_embedder
-from shared.errors import ConfigurationError
+from shared.errors import EXIT_CONFIGURATION, ConfigurationError
 from shared.settings import Settings
+from shared.store.opening import open_store
 
 CPU = torch.device("cpu")
 QUICK = Options(loss="triplet", miner="all", epochs=6, patience=6, batch_size=16, learning_rate=1e-3, validation=0.4)
@@ -147,6 +152,48 @@ def test_only_networks_of_pytorch_can_be_trained() -> None:
         ConfigurationError, match="'classic' can't be trained; vgg16, torchvision:NAME and timm:NAME can"
     ):
         open_backbone_to_train(Settings(_env_file=None, embedder="classic"))
+
+
+def test_the_command_trains_a_network_and_makes_an_encoder_of_it_active(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, picture in enumerate(striped([0, 1, 2] * 8)):
+        folder = tmp_path / "pictures" / ("across", "down", "both")[number % 3]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(folder / f"{number}.png")
+    given = {
+        "events_url": f"file:{tmp_path / 'events.jsonl'}",
+        "store_url": f"sqlite:{tmp_path / 'catalogue.db'}",
+        "embedder": "timm:test_efficientnet_ln",
+        "weights": "random:1",
+        "device": "cpu",
+        "bits": 32,
+    }
+    flags = [part for name, value in given.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+    assert main(["produce", "--images", str(tmp_path / "pictures"), "--inline", *flags]) == 0
+    out = tmp_path / "tuned" / "weights.safetensors"
+    command = ["train", "--labels", "category", "--except", "category=both", "--json", *flags]
+    tune = ["--fine-tune", "--miner", "all", "--epochs", "2", "--learning-rate", "0.001"]
+    assert main([*command, *tune]) == EXIT_CONFIGURATION
+    assert main([*command, *tune, "--weights-out", str(tmp_path / "weights.txt")]) == EXIT_CONFIGURATION
+    assert "ends in none of .pth, .pt, .safetensors" in capsys.readouterr().err
+    assert main([*command, *tune, "--weights-out", str(out)]) == 0
+    told = capsys.readouterr()
+    assert "k-nn" not in told.err
+    report = json.loads(told.out)
+    assert (report["fine_tuning"]["labels"], report["fine_tuning"]["options"]["epochs"]) == (2, 2)
+    assert report["fine_tuning"]["weights"] == {"from": "random:1", "to": str(out)}
+    store = open_store(Settings(_env_file=None, **given))  # type: ignore[arg-type]
+    stored = store.active_encoder()
+    store.close()
+    assert stored is not None
+    assert stored.encoder_id == report["encoder"]
+    changed = Settings(_env_file=None, **given | {"weights": str(out)})  # type: ignore[arg-type]
+    codes, finite = load_encoder(stored, changed).encode(striped([0, 1]))
+    assert codes.shape == (2, 4)
+    assert finite.all()
+    with pytest.raises(ConfigurationError, match="not the weights that the encoder was fitted with"):
+        load_encoder(stored, Settings(_env_file=None, **given | {"weights": "random:2"}))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
