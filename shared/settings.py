@@ -81,6 +81,13 @@ class Settings(BaseSettings):
     )
     threads: int = Field(0, ge=0, le=1024, description="Threads of the network on a CPU; 0: one for each core.")
 
+    colour_weight: float = Field(
+        0,
+        ge=0,
+        le=4,
+        description="Length of a colour histogram put beside the network's embedding, relative to it; 0: none. "
+        ".5 to .7 finds the same article in the same colour. Equal in both processes.",
+    )
     embedding_cache: Path | None = Field(
         None,
         description="File in which embeddings are kept and looked up, so that the same pictures cost the network once, "

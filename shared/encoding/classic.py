@@ -68,8 +68,13 @@ class ClassicEmbedder:
 
     def histograms(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The two parts alone: gradients (count, 1296), and the shares of colours in the whole picture (count, 36)."""
+        return self._gradient_blocks(pixels).reshape(len(pixels), -1), self.colours(pixels)
+
+    def colours(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """The shares of colours in the whole picture, shape (count, 36)."""
         regions = self._colour_regions(pixels)
-        return self._gradient_blocks(pixels).reshape(len(pixels), -1), (regions * regions).mean(axis=1)
+        shares: NDArray[np.float64] = (regions * regions).mean(axis=1)
+        return shares
 
     def _embed_part(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         gradients = self._gradient_blocks(pixels) / _BLOCKS

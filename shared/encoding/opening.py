@@ -31,12 +31,16 @@ def open_embedder(settings: Settings, stored: EmbedderSpec | None = None) -> Emb
     """
     check_embedder(settings)
     embedder = _open(settings, stored)
-    if settings.embedding_cache is None:
-        return embedder
-    from shared.encoding.embedding_cache import CachedEmbedder, EmbeddingCache  # noqa: PLC0415
+    if settings.embedding_cache is not None:
+        from shared.encoding.embedding_cache import CachedEmbedder, EmbeddingCache  # noqa: PLC0415
 
-    cache = EmbeddingCache(settings.embedding_cache, settings.embedding_cache_bytes_max)
-    return CachedEmbedder(embedder, cache, _conditions(settings))
+        cache = EmbeddingCache(settings.embedding_cache, settings.embedding_cache_bytes_max)
+        embedder = CachedEmbedder(embedder, cache, _conditions(settings))
+    if settings.colour_weight > 0:
+        from shared.encoding.colour import ColourEmbedder  # noqa: PLC0415
+
+        embedder = ColourEmbedder(embedder, settings.colour_weight)
+    return embedder
 
 
 def _open(settings: Settings, stored: EmbedderSpec | None) -> Embedder:
