@@ -34,7 +34,7 @@ class HeadOptions:
     """`share` of the bits are learned; `shrinkage` is the λ above."""
 
     bits: int
-    share: float = 0.5
+    share: float = 0.3
     shrinkage: float = 1.0
     seed: int = 0
 

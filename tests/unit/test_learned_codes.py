@@ -19,7 +19,7 @@ from shared.encoding.classic import ClassicEmbedder
 from shared.errors import ConfigurationError
 
 KINDS = ("hat", "shoe", "skirt", "shirt")
-OPTIONS = HeadOptions(bits=32)
+OPTIONS = HeadOptions(bits=32, share=0.5)
 REQUEST = Request(["category"], {}, None, 1000, 0.25, OPTIONS)
 
 
