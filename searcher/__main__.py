@@ -190,8 +190,8 @@ def _add_evaluate(subcommands: Subcommands) -> None:
     command.add_argument(
         "--queries",
         metavar="WHICH",
-        help="a number of indexed pictures, or all, each left out of its own hits; COLUMN=VALUE[,VALUE], a split's "
-        "name, or a CSV file: these are not indexed",
+        help="a number of indexed pictures, or all, each left out of its own hits; held-out:N, "
+        "COLUMN=VALUE[,VALUE], a split's name, or a CSV file: these are not indexed",
     )
     command.add_argument("--gallery", metavar="COLUMN=VALUE", help="what is indexed (default: all that is no query)")
     command.add_argument("--only", metavar="COLUMN=VALUE", help="of the queries, only these")

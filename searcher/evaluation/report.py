@@ -124,12 +124,18 @@ def _what(report: Report) -> Iterator[str]:
     yield f"Collection: `{report.plan.dataset}`. Queries: `{rules.queries}`. Relevant: same {relevance}."
     yield f"k = {report.plan.k}, seed {rules.seed}" + (f", limit {rules.limit}." if rules.limit else ".")
     yield ""
+    if (rules.queries == "all" or rules.queries.isdecimal()) and _is_trained(report):
+        yield "**The queries are indexed, so codes were learned from them: `--queries held-out:N` asks fairly.**\n"
     for name, size in report.sizes.items():
         refused = f"; {size.refused} pictures were refused" if size.refused else ""
         yield (
             f"- {name or 'All methods'}: {size.gallery} images indexed, {size.queries} queries with at least one "
             f"relevant image, {size.relevant_mean:.1f} on average{refused}."
         )
+
+
+def _is_trained(report: Report) -> bool:
+    return any(result.method.is_trained for result in report.results)
 
 
 def _table(results: Sequence[MethodResult], names: Sequence[str]) -> Iterator[str]:

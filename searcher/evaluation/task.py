@@ -14,6 +14,7 @@ from shared.errors import ConfigurationError
 _NO_LABEL = -1
 # Of a class at least so many pictures are taken together, as far as it has them, so that a slice still has pairs.
 _TOGETHER = 8
+_HELD_OUT = "held-out:"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,7 +61,8 @@ class Task:
 class TaskRules:
     """How a collection is divided.
 
-    `queries`: a number of indexed pictures, `all` of them, `column=value[,value]`, a split's name, or a CSV file.
+    `queries`: a number of indexed pictures, `all` of them; not indexed: `held-out:N` drawn pictures,
+    `column=value[,value]`, a split's name, or a CSV file.
     `gallery`: as `column=value`; by default whatever is no query. `only`: of the queries, those with `column=value`.
     `relevance`: columns that relevant pictures have in common. `limit`: pictures on each side, at most.
     """
@@ -76,7 +78,7 @@ class TaskRules:
 def divide(pictures: Sequence[Picture], rules: TaskRules) -> Task:
     """The task; deterministic. ConfigurationError where a rule fits nothing, or no query has anything relevant."""
     random = np.random.default_rng(rules.seed)
-    gallery, queries, count = _sides(pictures, rules)
+    gallery, queries, count = _sides(pictures, rules, random)
     if rules.gallery is not None:
         gallery = _chosen(gallery, rules.gallery)
     if rules.only is not None:
@@ -108,14 +110,20 @@ def label_of(picture: Picture, columns: Sequence[str]) -> str:
     return " / ".join(values) if all(values) else ""
 
 
-def _sides(pictures: Sequence[Picture], rules: TaskRules) -> tuple[list[Picture], list[Picture], int | None]:
+def _sides(
+    pictures: Sequence[Picture], rules: TaskRules, random: np.random.Generator
+) -> tuple[list[Picture], list[Picture], int | None]:
     """Indexed pictures, queries, and where these are the same how many queries are wanted (0: all)."""
     text = rules.queries
     if text == "all" or text.isdecimal():
         return list(pictures), list(pictures), 0 if text == "all" else int(text)
     if text.endswith(".csv"):
         return list(pictures), read_csv(Path(text), Path(text).parent), None
-    queries = _chosen(pictures, text if "=" in text else f"split={text}")
+    if text.startswith(_HELD_OUT) and (number := text.removeprefix(_HELD_OUT)).isdecimal():
+        drawn = sorted(random.permutation(len(pictures))[: int(number)].tolist())
+        queries = [pictures[place] for place in drawn]
+    else:
+        queries = _chosen(pictures, text if "=" in text else f"split={text}")
     asked = {picture.image_id for picture in queries}
     return [picture for picture in pictures if picture.image_id not in asked], queries, None
 

@@ -20,7 +20,7 @@ K = 10
 # Of each recipe the variants that run here, with weights at random where there are no others, and small sizes.
 SLICES = {
     "cifar10-elasticsearch": ["--variants=bovw", "--methods=float,float-pca:8,itq:32"],
-    "faces": ["--variants=efficientnet", "--methods=float,itq:16", "--weights=random:0"],
+    "faces": ["--variants=efficientnet", "--methods=float,learned:32", "--weights=random:0"],
     "deepfashion": ["--variants=mobilenet", "--methods=float,itq:16", "--embedder=onnx:{network}"],
     "identical-images": ["--variants=bit", "--methods=float,itq:16", "--weights=random:0", "--limit=8"],
     "near-duplicates": ["--variants=vgg16-fc8", "--methods=float,hyperplanes:4096", "--weights=random:0", "--limit=16"],

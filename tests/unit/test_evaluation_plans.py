@@ -66,6 +66,12 @@ def test_so_many_queries_are_drawn_as_are_asked_for_and_the_seed_decides_which()
     assert drawn[0] == drawn[1] != drawn[2]
 
 
+def test_queries_that_are_held_out_are_drawn_and_not_indexed() -> None:
+    task = divide(shop(), TaskRules("held-out:3", ["style"], seed=1))
+    assert (len(task.gallery), len(task.queries), task.leaves_one_out) == (6, 3, False)
+    assert not {one.image_id for one in task.queries} & {one.image_id for one in task.gallery}
+
+
 def test_queries_of_a_column_are_not_indexed() -> None:
     task = divide(shop(), TaskRules("view=alt,back", ["style"], gallery="view=main", only="style=s1,s3"))
     assert [picture.image_id for picture in task.gallery] == ["s1-main", "s2-main", "s3-main"]
