@@ -148,7 +148,8 @@ class Learning:
         return mean_average_precision(rows[asked], rows[self.train], values[asked], values[self.train], seed=0)
 
     def of(self, values: tuple[str, ...]) -> NDArray[np.bool_]:
-        return self.others & np.isin(self._categories, values)
+        chosen: NDArray[np.bool_] = self.others & np.isin(self._categories, values)
+        return chosen
 
     def _kept(self, left_out: tuple[str, ...]) -> NDArray[np.bool_]:
         kept: NDArray[np.bool_] = self.train & ~np.isin(self._categories, left_out)
