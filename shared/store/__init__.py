@@ -117,8 +117,8 @@ class ChangeFeed(Protocol):
     """Follows the writes of a store, from everything that is there on; used by one thread.
 
     Who keeps for each image what the highest version left (a marker over an image of a lower version, an image over
-    one of a lower version or a marker of the same, to which a code was added) holds after a step that is `caught_up` what
-    a search of the store would find. An image that moves between months is not given up in between.
+    one of a lower version or a marker of the same, to which a code was added) holds after a step that is `caught_up`
+    what a search of the store would find. An image that moves between months is not given up in between.
     """
 
     def read(self) -> Changes:
