@@ -2,7 +2,6 @@
 "use strict";
 
 (() => {
-  const root = document.documentElement;
   const find = (id) => document.getElementById(id);
   // What was judged together, to be undone together.
   const done = [];
@@ -10,16 +9,9 @@
   let saving = Promise.resolve();
   let anchor = 0;
 
-  root.classList.add("js");
-  root.dataset.veil = remembered("veil") ?? "none";
   document.addEventListener("DOMContentLoaded", start);
 
   function start() {
-    find("veil").value = root.dataset.veil;
-    find("veil").addEventListener("change", (event) => {
-      root.dataset.veil = event.target.value;
-      remember("veil", event.target.value);
-    });
     document.addEventListener("error", onPictureError, true);
     if (!find("judging")) return;
     document.addEventListener("change", onChange);
@@ -153,23 +145,5 @@
 
   function onPictureError(event) {
     if (event.target.matches?.(".picture img")) event.target.parentElement.classList.add("missing");
-  }
-
-  // What outlives the page --------------------------------------------------------------------------------------------
-
-  function remembered(name) {
-    try {
-      return localStorage.getItem(name);
-    } catch {
-      return null;
-    }
-  }
-
-  function remember(name, value) {
-    try {
-      localStorage.setItem(name, value);
-    } catch {
-      // Storage may be forbidden; then the choice lasts as long as the page.
-    }
   }
 })();

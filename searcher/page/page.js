@@ -3,7 +3,6 @@
 "use strict";
 
 (() => {
-  const root = document.documentElement;
   const find = (id) => document.getElementById(id);
   // Uploaded files by the code that the server found for them: a crop needs the whole picture again.
   const uploads = new Map();
@@ -12,16 +11,9 @@
   let retry = 0;
   let anchor = 0;
 
-  root.classList.add("js");
-  root.dataset.veil = remembered("veil") ?? "none";
   document.addEventListener("DOMContentLoaded", start);
 
   function start() {
-    find("veil").value = root.dataset.veil;
-    find("veil").addEventListener("change", (event) => {
-      root.dataset.veil = event.target.value;
-      remember("veil", event.target.value);
-    });
     if (history.state?.seed) find("seed").innerHTML = history.state.seed;
     document.addEventListener("submit", onSubmit);
     document.addEventListener("click", onClick);
@@ -514,23 +506,5 @@
     if (area.dataset.of === "url") parameters.set("url", area.dataset.url);
     parameters.set("crop", text);
     return go(ask(parameters), { focus: document.activeElement?.id });
-  }
-
-  // What outlives the page --------------------------------------------------------------------------------------------
-
-  function remembered(name) {
-    try {
-      return localStorage.getItem(name);
-    } catch {
-      return null;
-    }
-  }
-
-  function remember(name, value) {
-    try {
-      localStorage.setItem(name, value);
-    } catch {
-      // Storage may be forbidden; then the choice lasts as long as the page.
-    }
   }
 })();

@@ -94,7 +94,7 @@ def test_the_histogram_follows_the_slider_and_the_filters(page: Page) -> None:
 
 def test_the_histogram_has_a_name_and_says_in_words_what_it_shows(page: Page) -> None:
     search_by(page, "image-12")
-    drawing = page.get_by_role("img", name=re.compile("How far all images are from the seed"))
+    drawing = page.get_by_role("group", name=re.compile("How far all images are from the seed"))
     expect(drawing).to_be_visible()
     expect(drawing.locator("desc")).to_contain_text(f"of {IMAGES} images differ in at")
     # By keyboard the field of the radius does what the bars do.

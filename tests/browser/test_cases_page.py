@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browsing import Served, served_pictures, watched
+from tests.browsing import Served, served_pictures
 
 pytestmark = pytest.mark.browser
 
@@ -110,12 +110,3 @@ def chromium_context_without_script(context: BrowserContext) -> Iterator[Browser
     made = browser.new_context(java_script_enabled=False)
     yield made
     made.close()
-
-
-@pytest.fixture
-def page(context: BrowserContext, served: Served) -> Iterator[Page]:
-    """The start page, watched for complaints; what a test makes fail is complained about."""
-    made = context.new_page()
-    with watched(made, served.base):
-        made.goto(served.base)
-        yield made
