@@ -23,7 +23,14 @@ SLICES = {
     "faces": ["--variants=efficientnet", "--methods=float,learned:32", "--weights=random:0"],
     "deepfashion": ["--variants=mobilenet", "--methods=float,itq:16", "--embedder=onnx:{network}"],
     "identical-images": ["--variants=bit", "--methods=float,itq:16", "--weights=random:0", "--limit=8"],
-    "near-duplicates": ["--variants=vgg16-fc8", "--methods=float,hyperplanes:4096", "--weights=random:0", "--limit=16"],
+    # The recipe holds queries out for its learned codes; so few pictures would leave them nothing relevant.
+    "near-duplicates": [
+        "--variants=vgg16-fc8",
+        "--methods=float,hyperplanes:4096",
+        "--queries=all",
+        "--weights=random:0",
+        "--limit=16",
+    ],
 }
 
 
