@@ -39,8 +39,12 @@ class Database:
         WorkbenchUnavailableError; ConfigurationError where the tables are of a newer version of this program.
         """
         self._engine = engine
-        with self.transaction(writes=True) as connection:
-            _migrate(connection)
+        try:
+            with self.transaction(writes=True) as connection:
+                _migrate(connection)
+        except BaseException:  # Whatever ended it, nobody can close this any more.
+            engine.dispose()
+            raise
 
     @classmethod
     def of(cls, settings: Settings) -> "Database":

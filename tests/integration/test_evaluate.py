@@ -25,11 +25,10 @@ SLICES = {
     "identical-images": ["--variants=bit", "--methods=float,itq:16", "--weights=random:0", "--limit=8"],
     # The recipe holds queries out for its learned codes; so few pictures would leave them nothing relevant.
     "near-duplicates": [
-        "--variants=vgg16-fc8",
+        "--variants=mobilenet",
         "--methods=float,hyperplanes:4096",
         "--queries=all",
-        "--weights=random:0",
-        "--limit=16",
+        "--embedder=onnx:{network}",
     ],
 }
 
