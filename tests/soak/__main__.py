@@ -100,6 +100,8 @@ class Soak:
         steady = self._events.steady
         wait_until(lambda: set(steady) <= visible_numbers(world.base).keys(), 120, "the first images")
         code = get_json(f"{world.base}/v1/images/{steady[0]}")["code"]
+        # Memory follows the store within a second; from then on a steady image is never missing.
+        wait_until(lambda: set(steady) <= found_images(world.base, code), 30, "the first images in memory")
         watcher = Watcher(lambda: world.base, steady, code)
         watcher.start()
         self._producer.start()
@@ -201,6 +203,15 @@ def visible_numbers(base: str) -> dict[str, int]:
         return {image["image_id"]: int(image["attributes"]["number"]) for image in listed(base)}
     except OSError:
         return {}
+
+
+def found_images(base: str, code: str) -> set[str]:
+    """Image ids that a search finds from wherever the searcher prefers; empty while it does not answer."""
+    try:
+        reply = get_json(f"{base}/v1/search", {"seeds": [{"code": code}], "k": 1000})
+    except OSError:
+        return set()
+    return {hit["image_id"] for hit in reply["hits"]}
 
 
 def doubled_copies(copies: Iterable[tuple[str, int]]) -> list[str]:
