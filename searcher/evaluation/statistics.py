@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from searcher.evaluation.ranking import Ranking
 from searcher.evaluation.task import Task
+from shared.encoding.code_statistics import mean_entropy
 
 _RESAMPLES = 1000
 _CONFIDENCE_PERCENT = 95.0
@@ -87,9 +88,7 @@ class BitStatistics:
     @property
     def entropy(self) -> float:
         """Mean entropy of a bit, 1 where it is set in half of the codes."""
-        shares = np.stack([self.ones, 1 - self.ones])
-        logs = np.log2(shares, out=np.zeros_like(shares), where=shares > 0)
-        return float(-(shares * logs).sum(axis=0).mean())
+        return mean_entropy(self.ones)
 
 
 def bit_statistics(codes: NDArray[np.uint8]) -> BitStatistics:

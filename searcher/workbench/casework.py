@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,6 @@ from searcher.folding import Folded
 from searcher.resident.index import ResidentHits, ResidentIndex
 from searcher.search import Searcher, SearcherParts
 from searcher.stopwatch import Stopwatch
-from searcher.strategies import Found, StrategyName
 from searcher.strategies.resident import NotResidentError
 from searcher.wire import Hit, ListedImage, Seed, shown_time
 from searcher.workbench.desk import Desk
@@ -104,11 +104,11 @@ class Casework:
         if not known.relevant:
             raise QueryInvalidError("the case has no seed and no relevant image to start from")
         seen = {one.image_id for one in judged} | {seed.image_id for seed in case.seeds if seed.image_id is not None}
-        found = await self._ranked(seen, known, request)
+        neighbours, as_of = await self._ranked(seen, known, request)
         return NextReply(
             encoder=encoder,
-            hits=Hit.all_of([Folded(one) for one in found.neighbours], (0, len(known.relevant[0]) * 8)),
-            as_of=shown_time(found.as_of),
+            hits=Hit.all_of([Folded(one) for one in neighbours], (0, len(known.relevant[0]) * 8)),
+            as_of=shown_time(as_of),
             progress=ProgressReply.of(case.progress),
             left_out=known.left_out,
         )
@@ -133,8 +133,8 @@ class Casework:
             left_out=sum(code is None for _, code in codes),
         )
 
-    async def _ranked(self, seen: set[str], known: "_Known", request: NextRequest) -> Found:
-        """The best of the neighbours of the seeds and of what was found relevant last."""
+    async def _ranked(self, seen: set[str], known: "_Known", request: NextRequest) -> tuple[list[Neighbour], datetime]:
+        """The best of the neighbours of the seeds and of what was found relevant last, and as of when."""
         resident = self._parts.backend.resident
         if resident is None:
             raise NotResidentError("cases are worked on in memory (CATALOGUE_RESIDENT)")
@@ -155,7 +155,7 @@ class Casework:
             for image_id, distance in best
             if image_id in documents and documents[image_id].live
         ]
-        return Found(StrategyName.RESIDENT, neighbours, None, len(best), as_of, exhausted=len(best) < request.k)
+        return neighbours, as_of
 
     async def _as_they_are(self, image_ids: Sequence[str]) -> tuple[dict[str, Document], dict[str, bytes]]:
         """Documents and thumbnails; a judgement is worth more than these, so it is not held up where they are away."""

@@ -7,7 +7,7 @@ Two views of the same codes, each in standard deviations over the candidates, ar
 - *bits*: Robertson and Sparck Jones' relevance weights of the bits (JASIS 1976, formula F4), smoothed towards evenly
   set bits. It learns what the relevant ones have in common.
 
-`make find-everything` measures it: neither alone is as good on rare and on frequent concepts.
+In simulations as of `make find-everything` neither alone was as good on rare and on frequent concepts.
 """
 
 import numpy as np

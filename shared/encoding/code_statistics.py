@@ -32,8 +32,7 @@ class CodeStatistics:
     @property
     def entropy(self) -> float:
         """The mean entropy of a bit: 1 where every bit is a one in half of the codes, 0 where no bit says anything."""
-        shares = np.stack([self.ones, 1 - self.ones])
-        return float(-np.sum(shares * np.log2(np.where(shares > 0, shares, 1)), axis=0).mean())
+        return mean_entropy(self.ones)
 
     def to_bytes(self) -> bytes:
         """Serialize, to be read by `from_bytes`."""
@@ -56,6 +55,12 @@ def code_statistics(codes: NDArray[np.uint8]) -> CodeStatistics:
     subcodes = np.ascontiguousarray(codes).view(">u2")
     skew = np.array([_skew(values) for values in subcodes.T])
     return CodeStatistics(len(codes), np.unpackbits(codes, axis=1).mean(axis=0, dtype=np.float64), skew)
+
+
+def mean_entropy(ones: NDArray[np.float64]) -> float:
+    """The mean entropy of bits, from the share of codes that have each set: 1 where all are halves."""
+    shares = np.stack([ones, 1 - ones])
+    return float(-np.sum(shares * np.log2(np.where(shares > 0, shares, 1)), axis=0).mean())
 
 
 def _skew(values: NDArray[np.uint16]) -> float:

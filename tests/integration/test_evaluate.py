@@ -25,10 +25,11 @@ SLICES = {
     "identical-images": ["--variants=bit", "--methods=float,itq:16", "--weights=random:0", "--limit=8"],
     # The recipe holds queries out for its learned codes; so few pictures would leave them nothing relevant.
     "near-duplicates": [
-        "--variants=mobilenet",
+        "--variants=vgg16-fc8",
         "--methods=float,hyperplanes:4096",
         "--queries=all",
-        "--embedder=onnx:{network}",
+        "--weights=random:0",
+        "--limit=16",
     ],
 }
 
