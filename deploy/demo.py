@@ -25,8 +25,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from indexer.event_log.opening import open_reader
 from shared.errors import EXIT_DEPENDENCY, CatalogueError
+from shared.event_log.opening import open_reader
 from shared.settings import load_settings
 from shared.store.opening import open_store
 

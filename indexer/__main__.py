@@ -15,7 +15,6 @@ from rich.console import Console
 from rich.table import Table
 
 from indexer import dead_letters, produce
-from indexer.event_log import opening as event_logs
 from indexer.running import now, run_worker
 from indexer.sampling import sample_source
 from indexer.training import cli as training
@@ -25,6 +24,7 @@ from shared.command_line import Subcommands, add_command, new_parser, positive, 
 from shared.encoding.encoder import Encoder, fit_encoder
 from shared.encoding.opening import open_embedder
 from shared.errors import EXIT_BAD_INPUT, EXIT_OK, ConfigurationError, RejectionReason
+from shared.event_log import opening as event_logs
 from shared.logs import configure_logs
 from shared.rolling_window import from_milliseconds
 from shared.settings import Settings

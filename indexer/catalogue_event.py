@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from indexer.event_log import Headers, Record
 from shared.document import Attributes, Scalar
 from shared.errors import RejectedError, RejectionReason
+from shared.event_log import Headers, Record
 from shared.rolling_window import EVENT_AHEAD_MAX, to_milliseconds
 
 IMAGE_ID_BYTES_MAX = 512

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from indexer.event_log import Record
 from indexer.planning import Outcome
 from shared.errors import BadInputHaltError, RejectionReason
+from shared.event_log import Record
 
 _SHARE_OF = 1000
 # The others settle nothing, the record comes again; or are letters.

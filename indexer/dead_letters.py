@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from indexer.catalogue_event import Resolved, image_id_leniently
-from indexer.event_log import LogReader, LogScanner, LogWriter, NewRecord, Record
 from indexer.set_aside import SetAside, key_to_append, original_of, set_aside
 from shared.errors import RejectionReason
+from shared.event_log import LogReader, LogScanner, LogWriter, NewRecord, Record
 
 DETAIL_CHARACTERS_MAX = 1000
 

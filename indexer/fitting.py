@@ -19,11 +19,11 @@ import structlog
 from numpy.typing import NDArray
 
 from indexer.catalogue_event import CatalogueEvent, parse
-from indexer.event_log import LogScanner
 from indexer.pipeline_parts import PictureDecoder, PictureFetcher
 from shared.document import Attributes
 from shared.encoding.embedder import Embedder
 from shared.errors import RejectedError
+from shared.event_log import LogScanner
 from shared.images.decoded import DecodedImage
 from shared.settings import Settings
 

@@ -4,7 +4,7 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from indexer.event_log import Record
+from shared.event_log import Record
 
 
 @dataclass(slots=True)

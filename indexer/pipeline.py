@@ -19,7 +19,6 @@ from indexer.batching import Batcher
 from indexer.catalogue_event import CatalogueEvent, parse, resolve_leniently
 from indexer.dead_letter_limit import Attempt, DeadLetterLimit
 from indexer.dead_letters import DeadLetter, to_new_record
-from indexer.event_log import LogWriter, NewRecord, Record
 from indexer.pipeline_parts import PipelineParts
 from indexer.planning import AddCode, IndexPicture, Outcome, Plan, Settled, WriteMarker, plan_event
 from indexer.retries import Retry, next_retry
@@ -27,6 +26,7 @@ from indexer.retries import to_new_record as to_retry_record
 from indexer.turns import Turns
 from shared.document import Document, Kind
 from shared.errors import RejectedError, RejectionReason
+from shared.event_log import LogWriter, NewRecord, Record
 from shared.images.decoded import DecodedImage
 from shared.rolling_window import to_milliseconds
 from shared.settings import Settings

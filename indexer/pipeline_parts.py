@@ -9,8 +9,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.event_log import LogWriter
 from indexer.patience import Patience
+from shared.event_log import LogWriter
 from shared.images.decoded import DecodedImage
 from shared.metrics import IndexerMetrics
 from shared.store import Store

@@ -17,8 +17,8 @@ from typing import Any
 
 from indexer.catalogue_event import IMAGE_ID_BYTES_MAX
 from indexer.demo.catalogue import draw_events, plan_catalogue
-from indexer.event_log import LogWriter, NewRecord
 from shared.errors import ConfigurationError
+from shared.event_log import LogWriter, NewRecord
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 DEMO_SEED = 2026

@@ -11,9 +11,9 @@ from datetime import datetime
 from typing import Protocol
 
 from indexer.catalogue_event import Resolved
-from indexer.event_log import NewRecord, Record
 from indexer.planning import Outcome
 from indexer.set_aside import SetAside, original_of, set_aside
+from shared.event_log import NewRecord, Record
 from shared.rolling_window import to_milliseconds
 
 _PREFIX = "catalogue-retry-"

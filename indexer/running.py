@@ -16,7 +16,6 @@ from prometheus_client import CollectorRegistry, PlatformCollector, ProcessColle
 
 from indexer.drift import WatchedEncoder
 from indexer.event_fetcher import EventFetcher
-from indexer.event_log import opening as event_logs
 from indexer.health import HealthServer
 from indexer.patience import Patience
 from indexer.pipeline import Pipeline
@@ -25,6 +24,7 @@ from indexer.workers import Workers, WorkersParts
 from shared.encoding.encoder import Encoder, load_encoder
 from shared.encoding.opening import check_embedder
 from shared.errors import EXIT_BUG, ConfigurationError
+from shared.event_log import opening as event_logs
 from shared.images.decoder import DecoderPool
 from shared.images.fetcher import Fetcher, FetchLimits
 from shared.images.picture import DecodeLimits

@@ -7,11 +7,11 @@ from contextlib import closing
 
 import structlog
 
-from indexer.event_log import opening as event_logs
 from indexer.fitting import Sample, SamplerParts, draw_sample
 from indexer.running import now, pictures
 from shared.encoding.embedder import Embedder
 from shared.errors import ConfigurationError
+from shared.event_log import opening as event_logs
 from shared.settings import Settings
 from shared.terminal import progress
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from indexer.catalogue_event import EVENT_TIME_HEADER, VERSION_EXPLICIT_HEADER, VERSION_HEADER, Resolved, carried
-from indexer.event_log import Headers, NewRecord, Record
 from shared.errors import RejectedError
+from shared.event_log import Headers, NewRecord, Record
 
 _RESOLVED = frozenset({VERSION_HEADER, VERSION_EXPLICIT_HEADER, EVENT_TIME_HEADER})
 _PARTITION, _OFFSET, _NEXT_OFFSET, _TIMESTAMP = "partition", "offset", "next-offset", "timestamp-ms"

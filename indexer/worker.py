@@ -15,12 +15,12 @@ from typing import Any, Protocol, TypeVar
 import structlog
 
 from indexer.duty import EVENTS, Duty
-from indexer.event_log import LogReader, Poll, Record
 from indexer.expiry import keep_dropping_expired
 from indexer.offset_tracker import OffsetTracker
 from indexer.patience import Patience
 from indexer.planning import Outcome
 from shared.errors import EventLogUnavailableError
+from shared.event_log import LogReader, Poll, Record
 from shared.metrics import IndexerMetrics
 from shared.rolling_window import to_milliseconds
 from shared.settings import Settings

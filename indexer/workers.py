@@ -9,12 +9,12 @@ from datetime import datetime
 import structlog
 
 from indexer.duty import RETRIES
-from indexer.event_log import LogReader, Record
 from indexer.patience import Patience
 from indexer.pipeline import Pipeline
 from indexer.planning import Outcome
 from indexer.retries import Retrier
 from indexer.worker import Worker, WorkerParts
+from shared.event_log import LogReader, Record
 from shared.metrics import IndexerMetrics
 from shared.settings import Settings
 from shared.store import Store

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.event_log import NewRecord, Poll, Record
 from shared.errors import EventLogUnavailableError, RejectedError, RejectionReason
+from shared.event_log import NewRecord, Poll, Record
 from shared.images.decoded import SIDE, DecodedImage
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from indexer.event_log import NewRecord, opening
+from shared.event_log import NewRecord, opening
 from shared.settings import Settings
 from tests.conftest import free_port
 

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 import rig
 from end_to_end import network_settings, produce
 
-from indexer.event_log import NewRecord
-from indexer.event_log.opening import open_writer
+from shared.event_log import NewRecord
+from shared.event_log.opening import open_writer
 from shared.rolling_window import to_milliseconds, window_start
 from shared.settings import Settings
 from shared.store import Restriction, Store

@@ -12,11 +12,11 @@ from prometheus_client import CollectorRegistry, write_to_textfile
 from rich.table import Table
 
 from indexer import dead_letters, retries
-from indexer.event_log import opening as event_logs
 from indexer.verification.findings import Rules
 from indexer.verification.reconciler import FaultCount, Reconciler, counted
 from indexer.verification.source_model import Position, SourceModel, SourceReader
 from shared.errors import ConfigurationError
+from shared.event_log import opening as event_logs
 from shared.metrics import VerifyMetrics
 from shared.rolling_window import to_milliseconds
 from shared.settings import Settings

@@ -9,9 +9,9 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import groupby, islice
 
-from indexer.event_log import LogWriter
 from indexer.verification.findings import Expected, Fault, Findings, Obstacle, Rules, findings_of
 from indexer.verification.source_model import SourceModel, SourceReader
+from shared.event_log import LogWriter
 from shared.store import Store, StoredCopy
 
 _LOOKS = 3

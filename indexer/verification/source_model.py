@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from indexer.catalogue_event import CatalogueEvent, parse
-from indexer.event_log import LogScanner, LogWriter, NewRecord, Record
 from indexer.set_aside import key_to_append
 from indexer.verification.findings import Expected
 from shared.errors import RejectedError
+from shared.event_log import LogScanner, LogWriter, NewRecord, Record
 
 # Partition and offset of a record in the event source.
 Position = tuple[str, int]

@@ -18,11 +18,11 @@ from searcher.page.export import ExportedImage, read_ticked
 from searcher.page.query import PageQuery
 from searcher.page.rendering import render
 from searcher.page.view import card_of, thumbnail_path
+from searcher.people import Analyst
 from searcher.problems import Problem, problem_of, problem_of_fields
 from searcher.services import Provided, Services
 from searcher.wire import SEEDS_MAX, Hit
 from searcher.workbench.records import CaseState, Judgement, Verdict
-from searcher.workbench.routes import Analyst
 from searcher.workbench.wire import (
     JUDGEMENTS_MAX,
     CaseChange,

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
+from searcher.people import Analyst
 from searcher.problems import PROBLEM_RESPONSE
 from searcher.services import Provided
 from searcher.workbench.exporting import ExportFormat, export
@@ -30,14 +31,6 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 
 router = APIRouter(tags=["cases"], responses=_PROBLEMS)
-
-
-def _analyst() -> str:
-    """Who asks. A server without keys is for one person, on their own machine."""
-    return "local"
-
-
-Analyst = Annotated[str, Depends(_analyst)]
 
 
 @router.post("/v1/cases", status_code=201)

@@ -14,8 +14,8 @@ import pytest
 
 from indexer.catalogue_event import Resolved, resolve_leniently
 from indexer.dead_letters import DeadLetter, ReplayCounts, list_dead_letters, replay, to_new_record
-from indexer.event_log import LogReader, LogScanner, LogWriter, NewRecord, Record, opening
 from shared.errors import BadInputHaltError, RejectionReason
+from shared.event_log import LogReader, LogScanner, LogWriter, NewRecord, Record, opening
 from shared.settings import Settings
 
 
@@ -312,7 +312,7 @@ def test_a_record_without_a_timestamp_gets_one_in_the_dead_letters(log: Log) -> 
 
 APPENDER = """
 import sys
-from indexer.event_log import NewRecord, opening
+from shared.event_log import NewRecord, opening
 from shared.settings import Settings
 
 writer = opening.open_writer(Settings(events_url=sys.argv[1], kafka_partitions=2))

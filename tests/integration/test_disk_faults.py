@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from indexer.dead_letters import from_record
-from indexer.event_log import opening
+from shared.event_log import opening
 from tests.pictures import jpeg_picture
 from tests.programs import Programs, get_json, programs, until
 

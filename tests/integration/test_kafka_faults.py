@@ -24,12 +24,12 @@ from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 from structlog import get_logger
 
-from indexer.event_log import NewRecord, Poll, Record, kafka
-from indexer.event_log.kafka_options import KafkaTopic
-from indexer.event_log.kafka_reader import KafkaReader
-from indexer.event_log.kafka_scanner import KafkaScanner
-from indexer.event_log.kafka_writer import KafkaWriter
 from shared.errors import EventLogUnavailableError
+from shared.event_log import NewRecord, Poll, Record, kafka
+from shared.event_log.kafka_options import KafkaTopic
+from shared.event_log.kafka_reader import KafkaReader
+from shared.event_log.kafka_scanner import KafkaScanner
+from shared.event_log.kafka_writer import KafkaWriter
 from shared.settings import Settings
 from tests.conftest import free_port
 from tests.elasticsearch_server import ElasticsearchServer

@@ -19,12 +19,12 @@ from kafka import KafkaAdminClient, KafkaProducer
 from kafka.structs import MemberState
 from structlog import get_logger
 
-from indexer.event_log import NewRecord, Record
-from indexer.event_log.kafka_options import KafkaTopic
-from indexer.event_log.kafka_reader import KafkaReader
-from indexer.event_log.kafka_scanner import KafkaScanner
-from indexer.event_log.kafka_writer import KafkaWriter
 from shared.errors import BadInputHaltError, EventLogUnavailableError
+from shared.event_log import NewRecord, Record
+from shared.event_log.kafka_options import KafkaTopic
+from shared.event_log.kafka_reader import KafkaReader
+from shared.event_log.kafka_scanner import KafkaScanner
+from shared.event_log.kafka_writer import KafkaWriter
 from shared.settings import Settings
 from tests.conftest import free_port
 from tests.kafka_server import KafkaServer, kafka_server
@@ -280,8 +280,8 @@ def test_a_paused_member_keeps_its_partitions_and_takes_part_in_a_rebalance(topi
 READER = """
 import sys
 from structlog import get_logger
-from indexer.event_log.kafka_options import KafkaTopic
-from indexer.event_log.kafka_reader import KafkaReader
+from shared.event_log.kafka_options import KafkaTopic
+from shared.event_log.kafka_reader import KafkaReader
 from shared.settings import Settings
 
 topic = KafkaTopic([sys.argv[1]], sys.argv[2], 1024 * 1024, {})

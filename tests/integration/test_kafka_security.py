@@ -25,12 +25,12 @@ from kafka import KafkaAdminClient
 from kafka.admin import UserScramCredentialUpsertion
 from structlog import get_logger
 
-from indexer.event_log import NewRecord
-from indexer.event_log.kafka_options import KafkaTopic
-from indexer.event_log.kafka_reader import KafkaReader
-from indexer.event_log.kafka_scanner import KafkaScanner
-from indexer.event_log.kafka_writer import KafkaWriter
 from shared.errors import ConfigurationError, EventLogUnavailableError
+from shared.event_log import NewRecord
+from shared.event_log.kafka_options import KafkaTopic
+from shared.event_log.kafka_reader import KafkaReader
+from shared.event_log.kafka_scanner import KafkaScanner
+from shared.event_log.kafka_writer import KafkaWriter
 from shared.settings import Settings
 from tests.conftest import free_port
 from tests.kafka_server import SECRETS, KafkaServer, kafka_server

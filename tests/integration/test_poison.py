@@ -21,8 +21,8 @@ import pytest
 from PIL import Image
 
 from indexer.dead_letters import DeadLetter, from_record
-from indexer.event_log import NewRecord, opening
 from shared.errors import RejectionReason
+from shared.event_log import NewRecord, opening
 from tests.image_host import ImageHost
 from tests.pictures import draw, encode, jpeg_picture
 from tests.programs import Programs, get_json, programs, until

@@ -20,7 +20,7 @@ from urllib.parse import quote, unquote
 
 import pytest
 
-from indexer.event_log import opening
+from shared.event_log import opening
 from tests.image_host import ImageHost, Script, Send
 from tests.model import CatalogueModel, compare
 from tests.pictures import jpeg_picture

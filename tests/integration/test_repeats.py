@@ -16,8 +16,8 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from indexer.event_log import NewRecord
 from shared.document import Document
+from shared.event_log import NewRecord
 from shared.store.opening import open_store
 from tests.model import CatalogueModel, compare
 from tests.pictures import jpeg_picture

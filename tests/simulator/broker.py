@@ -6,9 +6,9 @@ A member that was cut off believes until its next poll that it holds its partiti
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from indexer.event_log import NewRecord, Poll, Record
-from indexer.event_log.kafka_handover import Handover
 from shared.errors import EventLogUnavailableError
+from shared.event_log import NewRecord, Poll, Record
+from shared.event_log.kafka_handover import Handover
 from tests.simulator.clockwork import Agenda, Machine
 from tests.simulator.scenario import Rates
 

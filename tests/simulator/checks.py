@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from indexer.dead_letters import from_record
-from indexer.event_log import NewRecord, Record
 from indexer.retries import from_record as retry_of
 from shared.document import Document, Kind
 from shared.errors import RejectionReason
+from shared.event_log import NewRecord, Record
 from shared.rolling_window import is_inside
 from shared.store.monthly_indices import Put
 from tests.memory_indices import MemoryIndices

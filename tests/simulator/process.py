@@ -14,7 +14,6 @@ import structlog
 from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 
-from indexer.event_log import NewRecord, Record
 from indexer.patience import Patience
 from indexer.pipeline import Pipeline
 from indexer.pipeline_parts import PipelineParts
@@ -22,6 +21,7 @@ from indexer.planning import Outcome
 from indexer.retries import Retry
 from indexer.workers import Workers, WorkersParts
 from shared.errors import RejectedError, RejectionReason
+from shared.event_log import NewRecord, Record
 from shared.images.decoded import DecodedImage
 from shared.metrics import IndexerMetrics
 from shared.settings import Settings

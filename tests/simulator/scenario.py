@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from indexer.event_log import NewRecord
 from shared.document import Kind
+from shared.event_log import NewRecord
 from shared.rolling_window import from_milliseconds, to_milliseconds, window_start
 from shared.settings import Settings
 

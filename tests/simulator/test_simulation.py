@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 import tests.simulator.server as server_module
-from indexer.event_log import Record
 from indexer.offset_tracker import OffsetTracker
 from indexer.pipeline import Pipeline
 from indexer.worker import Worker
 from shared.document import Document, Kind
 from shared.errors import RejectedError, StoreUnavailableError
+from shared.event_log import Record
 from shared.store import WriteOutcome, monthly_indices
 from shared.store.monthly_indices import MonthlyIndices, Put, PutOutcome
 from tests.simulator.running import report_of, run_seeds

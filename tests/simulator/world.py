@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from indexer.duty import EVENTS, RETRIES
-from indexer.event_log import NewRecord, Record
 from indexer.planning import Outcome
+from shared.event_log import NewRecord, Record
 from shared.store.monthly_indices import Put
 from tests.simulator.broker import Broker, Wire
 from tests.simulator.checks import Checks, outcomes_add_up, summary

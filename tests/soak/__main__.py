@@ -22,7 +22,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress
 
-from indexer.event_log.opening import open_writer
+from shared.event_log.opening import open_writer
 from shared.settings import Settings
 from tests.figures import write_block
 from tests.model import Findings, compare, listed

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from indexer.event_log import LogWriter, NewRecord
 from shared.errors import EventLogUnavailableError
+from shared.event_log import LogWriter, NewRecord
 from tests.model import PICTURES, CatalogueModel, Version, event_of
 from tests.soak.world import World
 

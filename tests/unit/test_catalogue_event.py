@@ -17,9 +17,9 @@ from indexer.catalogue_event import (
     parse,
     resolve_leniently,
 )
-from indexer.event_log import Headers, Record
 from shared.document import Attributes
 from shared.errors import RejectedError, RejectionReason
+from shared.event_log import Headers, Record
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 NOW_MS = 1795176000000

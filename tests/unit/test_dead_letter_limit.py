@@ -6,9 +6,9 @@ from contextlib import ExitStack
 import pytest
 
 from indexer.dead_letter_limit import Attempt, DeadLetterLimit
-from indexer.event_log import Record
 from indexer.planning import Outcome
 from shared.errors import BadInputHaltError, RejectionReason
+from shared.event_log import Record
 
 RECORD = Record("7", 41, 42, 0, b"key", b"{")
 

@@ -17,8 +17,8 @@ from indexer.dead_letters import (
     to_new_record,
     to_replayed_record,
 )
-from indexer.event_log import NewRecord, Poll, Record
 from shared.errors import EventLogUnavailableError, RejectionReason
+from shared.event_log import NewRecord, Poll, Record
 
 RESOLVED = Resolved(5, version_explicit=True, event_time_us=1_000_000)
 ORIGINAL = Record("3", 17, 18, 1_795_176_000_000, b"sku-17", b'{"image": 5}', [("trace", b"\x00\xff")])

@@ -14,7 +14,7 @@ from PIL import Image, ImageChops, ImageStat
 from indexer.catalogue_event import CatalogueEvent, parse
 from indexer.demo.catalogue import draw_catalogue, draw_events, plan_catalogue
 from indexer.demo.products import BADGES, KINDS, PATTERNS, Product, draw_product
-from indexer.event_log import Record
+from shared.event_log import Record
 from shared.rolling_window import is_inside, to_milliseconds, window_start
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)

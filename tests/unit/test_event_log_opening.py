@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from indexer.event_log import NewRecord, opening
-from indexer.event_log.kafka_options import client_options
-from indexer.event_log.kafka_reader import KafkaReader
-from indexer.event_log.kafka_writer import KafkaWriter
 from shared.errors import ConfigurationError
+from shared.event_log import NewRecord, opening
+from shared.event_log.kafka_options import client_options
+from shared.event_log.kafka_reader import KafkaReader
+from shared.event_log.kafka_writer import KafkaWriter
 from shared.settings import Settings
 
 SASL: dict[str, Any] = {"kafka_security_protocol": "SASL_SSL", "kafka_username": "user", "kafka_password": "secret"}
@@ -92,7 +92,7 @@ def test_a_folder_is_refused(tmp_path: Path) -> None:
 
 def test_the_embedded_default_starts_without_the_kafka_client() -> None:
     program = (
-        "import sys; from indexer.event_log import opening; from shared.settings import Settings;"
+        "import sys; from shared.event_log import opening; from shared.settings import Settings;"
         "opening.open_reader(Settings()); assert 'kafka' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexer.catalogue_event import CatalogueEvent, parse
-from indexer.event_log import Record
 from indexer.planning import IndexPicture, Settled, WriteMarker, plan_event
 from shared.document import Document, Kind
+from shared.event_log import Record
 from shared.rolling_window import (
     from_milliseconds,
     is_droppable,

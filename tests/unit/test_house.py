@@ -18,7 +18,7 @@ PACKAGES = ("shared", "indexer", "searcher")
 # Each client library has one module that imports it and translates its errors; SQLite has one for each kind of file.
 # What computes with PyTorch lies in these folders alone.
 CLIENTS = {
-    "kafka": "indexer/event_log/kafka.py",
+    "kafka": "shared/event_log/kafka.py",
     "elasticsearch": "shared/store/elasticsearch.py",
     "elastic_transport": "shared/store/elasticsearch.py",
     "aiohttp": "shared/images/fetcher.py",

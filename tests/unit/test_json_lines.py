@@ -13,11 +13,11 @@ import pytest
 from structlog import get_logger
 from structlog.testing import capture_logs
 
-from indexer.event_log import NewRecord
-from indexer.event_log.json_lines import JsonLinesLog, JsonLinesReader, JsonLinesScanner, JsonLinesWriter
-from indexer.event_log.line_file import LineFile
-from indexer.event_log.line_format import EnvelopeLines, LineFormat, PlainLines
 from shared.errors import BadInputHaltError, EventLogUnavailableError
+from shared.event_log import NewRecord
+from shared.event_log.json_lines import JsonLinesLog, JsonLinesReader, JsonLinesScanner, JsonLinesWriter
+from shared.event_log.line_file import LineFile
+from shared.event_log.line_format import EnvelopeLines, LineFormat, PlainLines
 
 LINE_BYTES_MAX = 1000
 PLAIN = PlainLines()

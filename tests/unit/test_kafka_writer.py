@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 
-from indexer.event_log.kafka_writer import failures_of
+from shared.event_log.kafka_writer import failures_of
 
 
 @dataclass

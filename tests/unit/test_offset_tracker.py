@@ -5,8 +5,8 @@ import weakref
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.event_log import Record
 from indexer.offset_tracker import OffsetTracker
+from shared.event_log import Record
 
 
 def record(offset: int, partition: str = "p") -> Record:

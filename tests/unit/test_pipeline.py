@@ -16,13 +16,13 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from indexer.dead_letters import DeadLetter, from_record
-from indexer.event_log import Record
 from indexer.patience import Patience
 from indexer.pipeline import Pipeline
 from indexer.pipeline_parts import PipelineParts
 from indexer.planning import Outcome
 from shared.document import Kind
 from shared.errors import RejectionReason, StoreUnavailableError
+from shared.event_log import Record
 from shared.metrics import IndexerMetrics
 from shared.rolling_window import to_milliseconds
 from shared.settings import Settings

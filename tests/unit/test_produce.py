@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from indexer.catalogue_event import parse
-from indexer.event_log import NewRecord, Record
 from indexer.produce import EventSource, KeyedEvent, from_csv, from_demo, from_images, from_jsonl, produce
 from shared.errors import ConfigurationError
+from shared.event_log import NewRecord, Record
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 

@@ -9,10 +9,10 @@ import pytest
 from indexer.catalogue_event import Resolved
 from indexer.dead_letters import DeadLetter
 from indexer.dead_letters import to_new_record as to_dead_letter
-from indexer.event_log import NewRecord, Record
 from indexer.planning import Outcome
 from indexer.retries import Retrier, Retry, from_record, next_retry, to_new_record
 from shared.errors import RejectionReason
+from shared.event_log import NewRecord, Record
 from shared.rolling_window import to_milliseconds
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)

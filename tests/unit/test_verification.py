@@ -12,13 +12,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from indexer import dead_letters, retries
 from indexer.dead_letters import DeadLetter
-from indexer.event_log import LogReader, NewRecord, Record, opening
 from indexer.verification.command import VerifyReport, verify
 from indexer.verification.findings import Expected, Fault, Findings, Obstacle, Rules, findings_of
 from indexer.verification.reconciler import FaultCount, Reconciler, counted
 from indexer.verification.source_model import SourceModel, SourceReader
 from shared.document import Document, Kind
 from shared.errors import ConfigurationError, RejectionReason
+from shared.event_log import LogReader, NewRecord, Record, opening
 from shared.rolling_window import to_milliseconds
 from shared.settings import Settings
 from shared.store import StoredCopy, monthly_indices

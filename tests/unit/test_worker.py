@@ -12,11 +12,11 @@ import pytest
 import structlog
 from prometheus_client import CollectorRegistry
 
-from indexer.event_log import Record
 from indexer.patience import Patience
 from indexer.planning import Outcome
 from indexer.worker import Worker, WorkerParts
 from shared.errors import ConfigurationError
+from shared.event_log import Record
 from shared.metrics import IndexerMetrics
 from shared.settings import Settings
 from tests.fake_store import FakeStore

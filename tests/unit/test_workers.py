@@ -14,12 +14,12 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from indexer.dead_letters import DeadLetter, from_record
-from indexer.event_log import NewRecord, Record
 from indexer.patience import Patience
 from indexer.pipeline import Pipeline
 from indexer.pipeline_parts import PipelineParts
 from indexer.workers import Workers, WorkersParts
 from shared.errors import BadInputHaltError, ConfigurationError, EventLogUnavailableError, RejectionReason
+from shared.event_log import NewRecord, Record
 from shared.images.hosts import UnavailableError
 from shared.metrics import IndexerMetrics
 from shared.rolling_window import to_milliseconds

@@ -7,8 +7,8 @@ from typing import Any
 
 import structlog
 
-from indexer.event_log import Poll
-from indexer.event_log.kafka import (
+from shared.event_log import Poll
+from shared.event_log.kafka import (
     ANSWER_MS,
     NOT_OURS_NOW,
     GroupListener,
@@ -19,10 +19,10 @@ from indexer.event_log.kafka import (
     join_again,
     staged_offsets,
 )
-from indexer.event_log.kafka_handover import Handover
-from indexer.event_log.kafka_observer import KafkaObserver
-from indexer.event_log.kafka_options import KafkaTopic
-from indexer.event_log.kafka_record import record_of
+from shared.event_log.kafka_handover import Handover
+from shared.event_log.kafka_observer import KafkaObserver
+from shared.event_log.kafka_options import KafkaTopic
+from shared.event_log.kafka_record import record_of
 from shared.settings import Settings
 
 # After so much silence a poll asks whether the brokers are there: an empty poll can't tell quiet from away.

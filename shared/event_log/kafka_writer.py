@@ -5,15 +5,15 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from indexer.event_log import NewRecord
-from indexer.event_log.kafka import (
+from shared.errors import BadInputHaltError
+from shared.event_log import NewRecord
+from shared.event_log.kafka import (
     ANSWER_MS,
     KafkaClients,
     KafkaError,
     TopicAlreadyExistsError,
 )
-from indexer.event_log.kafka_options import REQUEST_SECONDS, KafkaTopic
-from shared.errors import BadInputHaltError
+from shared.event_log.kafka_options import REQUEST_SECONDS, KafkaTopic
 from shared.settings import Settings
 
 # From sending to the acknowledgement of all replicas, tries of the client's own included.

@@ -21,9 +21,9 @@ from kafka.net.sasl.oauth import AbstractTokenProvider
 from kafka.net.selector import NetworkSelector
 from kafka.structs import MemberState, OffsetAndMetadata
 
-from indexer.event_log.kafka_handover import Handover
-from indexer.event_log.kafka_options import KafkaTopic, client_options
 from shared.errors import BadInputHaltError, ConfigurationError, EventLogUnavailableError
+from shared.event_log.kafka_handover import Handover
+from shared.event_log.kafka_options import KafkaTopic, client_options
 from shared.settings import Settings
 
 __all__ = ["KafkaClients", "KafkaError", "TopicAlreadyExistsError", "TopicPartition"]

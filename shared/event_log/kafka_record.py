@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from indexer.event_log import Record
+from shared.event_log import Record
 
 
 def record_of(one: Any) -> Record:

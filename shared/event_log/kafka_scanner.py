@@ -4,15 +4,15 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-from indexer.event_log import Record
-from indexer.event_log.kafka import (
+from shared.event_log import Record
+from shared.event_log.kafka import (
     ANSWER_MS,
     KafkaClients,
     KafkaError,
     offsets_of,
 )
-from indexer.event_log.kafka_options import KafkaTopic
-from indexer.event_log.kafka_record import record_of
+from shared.event_log.kafka_options import KafkaTopic
+from shared.event_log.kafka_record import record_of
 from shared.settings import Settings
 
 _RECORDS_AT_ONCE = 500

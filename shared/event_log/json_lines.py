@@ -15,11 +15,11 @@ from urllib.parse import quote
 
 import structlog
 
-from indexer.event_log import NewRecord, Poll, Record
-from indexer.event_log.line_file import LineFile, append_lines, file_state
-from indexer.event_log.line_format import LineFormat
-from indexer.event_log.position_file import PositionFile, lock, sync_folder
 from shared.errors import BadInputHaltError, EventLogUnavailableError
+from shared.event_log import NewRecord, Poll, Record
+from shared.event_log.line_file import LineFile, append_lines, file_state
+from shared.event_log.line_format import LineFormat
+from shared.event_log.position_file import PositionFile, lock, sync_folder
 
 # How often a file is looked at that has nothing new: it adds to the time from event to index, and costs one stat.
 _LOOK_SECONDS = 0.025

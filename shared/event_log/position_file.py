@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from indexer.event_log.line_file import EMPTY_FINGERPRINT
+from shared.event_log.line_file import EMPTY_FINGERPRINT
 
 
 class PositionFile:

@@ -5,8 +5,8 @@ import json
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from indexer.event_log import Headers, NewRecord
 from shared.errors import BadInputHaltError
+from shared.event_log import Headers, NewRecord
 
 
 @dataclass(frozen=True, slots=True)

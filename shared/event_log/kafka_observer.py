@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from indexer.event_log.kafka import ANSWER_MS, KafkaClients, KafkaError, TopicPartition, offsets_of
-from indexer.event_log.kafka_options import KafkaTopic
+from shared.event_log.kafka import ANSWER_MS, KafkaClients, KafkaError, TopicPartition, offsets_of
+from shared.event_log.kafka_options import KafkaTopic
 
 # Partitions that are added to the topic count from then on.
 _PARTITIONS_SECONDS = 5.0

@@ -6,11 +6,11 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 import structlog
 
-from indexer.event_log import LogReader, LogScanner, LogWriter
-from indexer.event_log.json_lines import JsonLinesLog, JsonLinesReader, JsonLinesScanner, JsonLinesWriter
-from indexer.event_log.kafka_options import KafkaTopic
-from indexer.event_log.line_format import EnvelopeLines, PlainLines
 from shared.errors import ConfigurationError
+from shared.event_log import LogReader, LogScanner, LogWriter
+from shared.event_log.json_lines import JsonLinesLog, JsonLinesReader, JsonLinesScanner, JsonLinesWriter
+from shared.event_log.kafka_options import KafkaTopic
+from shared.event_log.line_format import EnvelopeLines, PlainLines
 from shared.settings import MEBIBYTE, Settings
 
 # Kafka allows 249 characters, and the topic of the dead letters has a longer name.
@@ -69,7 +69,7 @@ def _reader(log: JsonLinesLog | KafkaTopic, group: str, settings: Settings) -> L
     if isinstance(log, JsonLinesLog):
         return JsonLinesReader(log, group, structlog.get_logger())
     # Imported here, and below, so that the embedded default starts without the client.
-    from indexer.event_log.kafka_reader import KafkaReader  # noqa: PLC0415
+    from shared.event_log.kafka_reader import KafkaReader  # noqa: PLC0415
 
     return KafkaReader(log, group, settings, structlog.get_logger())
 
@@ -77,7 +77,7 @@ def _reader(log: JsonLinesLog | KafkaTopic, group: str, settings: Settings) -> L
 def _scanner(log: JsonLinesLog | KafkaTopic, settings: Settings) -> LogScanner:
     if isinstance(log, JsonLinesLog):
         return JsonLinesScanner(log)
-    from indexer.event_log.kafka_scanner import KafkaScanner  # noqa: PLC0415
+    from shared.event_log.kafka_scanner import KafkaScanner  # noqa: PLC0415
 
     return KafkaScanner(log, settings)
 
@@ -85,7 +85,7 @@ def _scanner(log: JsonLinesLog | KafkaTopic, settings: Settings) -> LogScanner:
 def _writer(log: JsonLinesLog | KafkaTopic, settings: Settings, *, let_in: bool = False) -> LogWriter:
     if isinstance(log, JsonLinesLog):
         return JsonLinesWriter(log)
-    from indexer.event_log.kafka_writer import KafkaWriter  # noqa: PLC0415
+    from shared.event_log.kafka_writer import KafkaWriter  # noqa: PLC0415
 
     return KafkaWriter(log, settings, let_in=let_in)
 
