@@ -13,9 +13,8 @@ from searcher.explaining import Explainer
 from searcher.images import Images
 from searcher.search import Searcher, SearcherParts
 from searcher.workbench.casework import Casework
-from searcher.workbench.database import Database
 from searcher.workbench.desk import Desk
-from searcher.workbench.ledger import Ledger
+from searcher.workbench.workbench import Workbench
 from shared.settings import Settings
 
 
@@ -36,7 +35,7 @@ class Services:
     def of(cls, parts: SearcherParts, registry: CollectorRegistry, settings: Settings) -> "Services":
         """The services that these parts make up."""
         searcher = Searcher(parts, settings)
-        desk = Desk(lambda: Ledger(Database.of(settings), parts.now), settings.workbench_seconds)
+        desk = Desk(lambda: Workbench.of(settings, parts.now), settings.workbench_seconds)
         return cls(
             parts.backend,
             searcher,

@@ -26,11 +26,10 @@ from searcher.evaluation.indexing import write_gallery
 from searcher.search import Searcher
 from searcher.wire import SearchRequest, Seed
 from searcher.workbench.casework import Casework
-from searcher.workbench.database import Database
 from searcher.workbench.desk import Desk
-from searcher.workbench.ledger import Ledger
 from searcher.workbench.records import Verdict
 from searcher.workbench.wire import JudgedImage, JudgeRequest, NewCase, NextRequest
+from searcher.workbench.workbench import Workbench
 from shared.settings import Settings
 from shared.terminal import progress
 from tests.figures import write_block
@@ -123,7 +122,7 @@ async def work(settings: Settings, starts: Sequence[Start]) -> dict[str, list[Ju
     found: dict[str, list[Judgements]] = {"workbench": [], "plain ranking": []}
     async with searcher_in_memory(settings, lambda: datetime.now(UTC)) as (parts, index):
         searcher = Searcher(parts, settings)
-        with closing(Desk(lambda: Ledger(Database.of(settings), parts.now), 60.0)) as desk:
+        with closing(Desk(lambda: Workbench.of(settings, parts.now), 60.0)) as desk:
             casework = Casework(parts, searcher, desk)
             with progress("working on cases", len(starts)) as advance:
                 for start in starts:

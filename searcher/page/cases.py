@@ -127,7 +127,7 @@ async def change_case(services: Provided, request: Request, case_id: str, who: A
 
 
 async def _view(services: Services, case_id: str, show: str) -> CaseView:
-    found = await services.casework.desk.ask(lambda ledger: (ledger.case(case_id), ledger.verdicts(case_id)))
+    found = await services.casework.desk.ask(lambda bench: (bench.ledger.case(case_id), bench.ledger.verdicts(case_id)))
     case = CaseReply.of(found[0])
     if show in (Verdict.RELEVANT, Verdict.NOT_RELEVANT, Verdict.UNSURE):
         judged = [one for one in reversed(found[1]) if one.verdict == show]

@@ -16,7 +16,6 @@ from searcher.stopwatch import Stopwatch
 from searcher.strategies.resident import NotResidentError
 from searcher.wire import Hit, ListedImage, Seed, shown_time
 from searcher.workbench.desk import Desk
-from searcher.workbench.ledger import Ledger
 from searcher.workbench.ranking import nearest_distances, rank_candidates
 from searcher.workbench.records import (
     Case,
@@ -39,6 +38,7 @@ from searcher.workbench.wire import (
     NextRequest,
     ProgressReply,
 )
+from searcher.workbench.workbench import Workbench
 from shared.document import Document
 from shared.errors import QueryInvalidError, StoreUnavailableError
 from shared.images.picture import media_type_of
@@ -63,42 +63,42 @@ class Casework:
     async def open_case(self, request: NewCase, who: str) -> Case:
         """A new case; errors as of `Searcher.search` where a seed can't be used, and WorkbenchUnavailableError."""
         seeds = await self._seeds(request.seeds)
-        return await self.desk.ask(lambda ledger: ledger.open_case(request.name, request.note, seeds, who))
+        return await self.desk.ask(lambda bench: bench.ledger.open_case(request.name, request.note, seeds, who))
 
     async def change_case(self, case_id: str, request: CaseChange, who: str) -> Case:
         """The case as it is then; CaseMissingError, and errors as of `open_case`."""
-        await self.desk.ask(lambda ledger: ledger.case(case_id))
+        await self.desk.ask(lambda bench: bench.ledger.case(case_id))
         seeds = await self._seeds(request.seeds)
-        return await self.desk.ask(lambda ledger: ledger.change_case(case_id, request.changes, seeds, who))
+        return await self.desk.ask(lambda bench: bench.ledger.change_case(case_id, request.changes, seeds, who))
 
     async def cases(self, state: CaseState | None, cursor: str | None, count: int) -> CasesReply:
         """A page of cases, the one changed last first; QueryInvalidError where the cursor is not one of ours."""
         after = None if cursor is None else _read_cursor(cursor)
         # One more than is shown tells whether another page follows.
-        found = await self.desk.ask(lambda ledger: ledger.cases(state, after, count + 1))
+        found = await self.desk.ask(lambda bench: bench.ledger.cases(state, after, count + 1))
         last = found[count - 1] if len(found) > count else None
         place = None if last is None else encode_cursor(PageCursor(to_milliseconds(last.changed_at), last.case_id))
         return CasesReply(cases=[ListedCase.listed(case) for case in found[:count]], cursor=place)
 
     async def judge(self, case_id: str, request: JudgeRequest, who: str) -> Progress:
         """Append judgements, with the images' facts and thumbnails as they are now; CaseMissingError."""
-        await self.desk.ask(lambda ledger: ledger.case(case_id))
+        await self.desk.ask(lambda bench: bench.ledger.case(case_id))
         encoder = self._parts.backend.encoder_or_raise().encoder_id
         asked = None if request.search is None else request.search.model_dump_json(exclude_defaults=True)
         images = [one.image_id for one in request.judgements if one.verdict is not Verdict.WITHDRAWN]
         documents, thumbnails = await self._as_they_are(images)
 
-        def append(ledger: Ledger) -> Progress:
-            kept = ledger.keep([Evidence(_THUMBNAIL_TYPE, thumbnail) for thumbnail in thumbnails.values()])
+        def append(bench: Workbench) -> Progress:
+            kept = bench.ledger.keep([Evidence(_THUMBNAIL_TYPE, thumbnail) for thumbnail in thumbnails.values()])
             digests = dict(zip(thumbnails, kept, strict=True))
             judgements = [_new(one, encoder, documents, digests) for one in request.judgements]
-            return ledger.judge(case_id, judgements, who, asked)
+            return bench.ledger.judge(case_id, judgements, who, asked)
 
         return await self.desk.ask(append)
 
     async def next_images(self, case_id: str, request: NextRequest) -> NextReply:
         """What to judge next; CaseMissingError, QueryInvalidError where nothing is relevant yet, NotResidentError."""
-        case, judged = await self.desk.ask(lambda ledger: (ledger.case(case_id), ledger.verdicts(case_id)))
+        case, judged = await self.desk.ask(lambda bench: (bench.ledger.case(case_id), bench.ledger.verdicts(case_id)))
         encoder = self._parts.backend.encoder_or_raise().encoder_id
         known = await self._known(case, judged, encoder)
         if not known.relevant:
@@ -179,7 +179,7 @@ class Casework:
         picture = await self._picture(seed, resolved.picture)
         digest = None
         if picture is not None:
-            digest = (await self.desk.ask(lambda ledger: ledger.keep([picture])))[0]
+            digest = (await self.desk.ask(lambda bench: bench.ledger.keep([picture])))[0]
         return CaseSeed(resolved.code, encoder, seed.weight, seed.image_id, seed.url, digest)
 
     async def _picture(self, seed: Seed, content: bytes | None) -> Evidence | None:

@@ -3,18 +3,18 @@
 import argparse
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from searcher.workbench.database import Database
 from searcher.workbench.exporting import ExportFormat, export
 from searcher.workbench.ledger import CaseMissingError, Ledger
 from searcher.workbench.records import Case, CaseState
 from searcher.workbench.wire import ListedCase
+from searcher.workbench.workbench import Workbench
 from shared.command_line import Subcommands, add_command, settings_from
 from shared.errors import EXIT_OK, ConfigurationError
 from shared.logs import configure_logs
@@ -112,8 +112,5 @@ def _print_cases(cases: list[Case], console: Console) -> None:
 def _ledger(arguments: argparse.Namespace) -> Iterator[Ledger]:
     settings = settings_from(arguments)
     configure_logs(settings.log_format, settings.log_level)
-    ledger = Ledger(Database.of(settings), lambda: datetime.now(UTC))
-    try:
-        yield ledger
-    finally:
-        ledger.close()
+    with closing(Workbench.of(settings, lambda: datetime.now(UTC))) as bench:
+        yield bench.ledger

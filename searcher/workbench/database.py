@@ -23,6 +23,8 @@ from shared.settings import Settings
 _MIGRATIONS = Path(__file__).with_name("migrations")
 # "workbench" as a number: whoever migrates holds this lock of PostgreSQL, and the others wait.
 _MIGRATION_LOCK = 0x776F726B
+# PostgreSQL lets in 100 by default, so ten searchers fit. A question takes milliseconds, and those that write to one
+# case wait for each other anyway, so more would not answer sooner; background duties take four at most.
 _CONNECTIONS_MAX = 8
 
 

@@ -1,4 +1,4 @@
-"""The ledger as an event loop asks it: opened at the first question, each question in a thread, with a time limit."""
+"""The workbench as an event loop asks it: opened at the first question, each in a thread, with a time limit."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,22 +6,22 @@ from threading import Lock
 from typing import TypeVar
 
 from searcher.workbench.database import WorkbenchUnavailableError
-from searcher.workbench.ledger import Ledger
+from searcher.workbench.workbench import Workbench
 
 _Answer = TypeVar("_Answer")
 
 
 class Desk:
-    """Gives questions to a ledger. Searching goes on where its database is away; only what needs it is refused."""
+    """Gives questions to a workbench. Searching goes on where its database is away; only what needs it is refused."""
 
-    def __init__(self, open_ledger: Callable[[], Ledger], seconds: float) -> None:
+    def __init__(self, open_workbench: Callable[[], Workbench], seconds: float) -> None:
         """A question may take `seconds`, opening included."""
-        self._open_ledger = open_ledger
+        self._open_workbench = open_workbench
         self._seconds = seconds
-        self._ledger: Ledger | None = None
+        self._workbench: Workbench | None = None
         self._opening = Lock()
 
-    async def ask(self, question: Callable[[Ledger], _Answer]) -> _Answer:
+    async def ask(self, question: Callable[[Workbench], _Answer]) -> _Answer:
         """What `question` gives; WorkbenchUnavailableError, ConfigurationError, and what the question raises."""
         try:
             async with asyncio.timeout(self._seconds):
@@ -31,11 +31,11 @@ class Desk:
 
     def close(self) -> None:
         """Close the database, where it was opened."""
-        if self._ledger is not None:
-            self._ledger.close()
+        if self._workbench is not None:
+            self._workbench.close()
 
-    def _opened(self) -> Ledger:
+    def _opened(self) -> Workbench:
         with self._opening:
-            if self._ledger is None:
-                self._ledger = self._open_ledger()
-            return self._ledger
+            if self._workbench is None:
+                self._workbench = self._open_workbench()
+            return self._workbench

@@ -46,10 +46,6 @@ class Ledger:
         self._database = database
         self._now = now
 
-    def close(self) -> None:
-        """Close the database."""
-        self._database.close()
-
     # Evidence
 
     def keep(self, pictures: Sequence[Evidence]) -> list[str]:

@@ -53,7 +53,7 @@ async def cases(
 @router.get("/v1/cases/{case_id}")
 async def case(services: Provided, case_id: str) -> CaseReply:
     """A case with its seeds."""
-    return CaseReply.of(await services.casework.desk.ask(lambda ledger: ledger.case(case_id)))
+    return CaseReply.of(await services.casework.desk.ask(lambda bench: bench.ledger.case(case_id)))
 
 
 @router.patch("/v1/cases/{case_id}")
@@ -85,7 +85,7 @@ async def judgements(
     limit: Annotated[int, Query(ge=1, le=JUDGEMENTS_MAX)] = 100,
 ) -> JudgementsReply:
     """The case's entries in the ledger, all of them, in order, a page at a time."""
-    found = await services.casework.desk.ask(lambda ledger: ledger.entries(case_id, after, limit + 1))
+    found = await services.casework.desk.ask(lambda bench: bench.ledger.entries(case_id, after, limit + 1))
     return JudgementsReply.page(found, limit)
 
 
@@ -98,9 +98,11 @@ async def export_case(
 ) -> Response:
     """The last judgement of each image as a file. Written down in the audit log."""
     desk = services.casework.desk
-    found = await desk.ask(lambda ledger: (ledger.case(case_id), ledger.verdicts(case_id)))
+    found = await desk.ask(lambda bench: (bench.ledger.case(case_id), bench.ledger.verdicts(case_id)))
     text = export([found], format)
-    await desk.ask(lambda ledger: ledger.audit(who, "exported", case_id, {"format": format, "images": len(found[1])}))
+    await desk.ask(
+        lambda bench: bench.ledger.audit(who, "exported", case_id, {"format": format, "images": len(found[1])})
+    )
     name = f"case-{case_id}.{'txt' if format in (ExportFormat.QRELS, ExportFormat.RUN) else _SUFFIXES[format]}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return Response(text, headers=headers, media_type=format.media_type)
@@ -109,7 +111,7 @@ async def export_case(
 @router.get("/v1/evidence/{digest}", response_class=Response)
 async def evidence(services: Provided, digest: str) -> Response:
     """A picture that is kept with a case."""
-    kept = await services.casework.desk.ask(lambda ledger: ledger.evidence(digest))
+    kept = await services.casework.desk.ask(lambda bench: bench.ledger.evidence(digest))
     # The same digest is the same bytes for ever.
     headers = {"Cache-Control": "private, max-age=31536000, immutable", "Content-Disposition": "inline"}
     return Response(kept.content, headers=headers, media_type=kept.media_type)

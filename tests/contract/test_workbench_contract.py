@@ -1,9 +1,6 @@
 """What the workbench's ledger promises, on SQLite and on PostgreSQL."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,49 +13,10 @@ from searcher.workbench.ledger import CaseMissingError, EvidenceMissingError, Le
 from searcher.workbench.records import CaseSeed, CaseState, Evidence, NewJudgement, Progress, Verdict
 from searcher.workbench.tables import METADATA
 from shared.errors import ConfigurationError
+from tests.workbenches import SECONDS, Clock
 
 SEED = CaseSeed(b"\x01" * 32, "encoder-1", weight=2, image_id="mug-1")
 SEARCH = '{"seeds":[{"code":"01"}]}'
-SECONDS = 5.0
-
-
-@dataclass
-class Clock:
-    """Stands still until a test moves it."""
-
-    moment: datetime = datetime(2026, 11, 21, 9, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.moment
-
-    def advance(self) -> None:
-        self.moment += timedelta(milliseconds=1)
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.containers)])
-def address(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str | None]:
-    """The URL and password of an empty database."""
-    if request.param == "sqlite":
-        return f"sqlite://{tmp_path}/folder/workbench.db", None
-    url, password = request.getfixturevalue("postgresql")
-    engine = new_engine(url, password, SECONDS)
-    with engine.begin() as connection:
-        connection.execute(text("DROP SCHEMA public CASCADE"))
-        connection.execute(text("CREATE SCHEMA public"))
-    engine.dispose()
-    return url, password
-
-
-@pytest.fixture
-def database(address: tuple[str, str | None]) -> Iterator[Database]:
-    found = Database(new_engine(*address, SECONDS))
-    yield found
-    found.close()
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture
