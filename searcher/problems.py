@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse
 from searcher.backend import EncoderMissingError, QueryTimeoutError
 from searcher.images import ThumbnailMissingError
 from searcher.strategies.resident import NotResidentError
+from searcher.wire import ProblemDocument
 from searcher.workbench.database import WorkbenchUnavailableError
 from searcher.workbench.ledger import CaseMissingError, EvidenceMissingError
 from shared.errors import (
@@ -26,17 +27,7 @@ from shared.errors import (
 )
 
 PROBLEM_TYPE = "application/problem+json"
-_PROBLEM_SCHEMA = {
-    "type": "object",
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "reason": {"type": "string"},
-        "fields": {"type": "array", "items": {"type": "object"}},
-    },
-}
+_PROBLEM_SCHEMA = {"$ref": f"#/components/schemas/{ProblemDocument.__name__}"}
 PROBLEM_RESPONSE: dict[str, Any] = {"content": {PROBLEM_TYPE: {"schema": _PROBLEM_SCHEMA}}}
 """How the API's own description tells of a problem document."""
 

@@ -14,7 +14,7 @@ from searcher import api
 from searcher.guard import Guard, RequestMetrics
 from searcher.page import cases
 from searcher.page import routes as page
-from searcher.problems import problem_of, problem_of_fields, problem_of_status
+from searcher.problems import PROBLEM_RESPONSE, problem_of, problem_of_fields, problem_of_status
 from searcher.services import Services
 from searcher.workbench import routes as workbench
 from shared.errors import CatalogueError, DependencyUnavailableError
@@ -23,20 +23,8 @@ from shared.metrics import SearcherMetrics
 
 def create_app(services: Services, metrics: SearcherMetrics) -> FastAPI:
     """The application over `services`; it starts and stops nothing."""
-    app = FastAPI(
-        title="Catalogue search",
-        summary="A seed in (picture, URL, image id or hash code), the nearest visible images out.",
-        version=api.version_text(),
-        # The framework's own pages load scripts from elsewhere; searcher.page serves a page of ours at /docs.
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
-    )
+    app = _routes()
     app.state.services = services
-    app.include_router(api.router)
-    app.include_router(workbench.router)
-    app.include_router(cases.router)
-    app.include_router(page.router)
     app.add_exception_handler(CatalogueError, _answer_catalogue_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid_request)
     app.add_exception_handler(ValidationError, _answer_invalid_request)
@@ -49,6 +37,31 @@ def create_app(services: Services, metrics: SearcherMetrics) -> FastAPI:
         requests_max=settings.http_requests_max,
     )
     app.add_middleware(RequestMetrics, metrics=metrics)
+    return app
+
+
+def api_description() -> dict[str, Any]:
+    """The OpenAPI description of the HTTP API; nothing has to run for it."""
+    return _routes().openapi()
+
+
+def _routes() -> FastAPI:
+    app = FastAPI(
+        title="Catalogue search",
+        summary="A seed in (picture, URL, image id or hash code), the nearest visible images out.",
+        version=api.version_text(),
+        # The framework's own pages load scripts from elsewhere; searcher.page serves a page of ours at /docs.
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        # Clients are made from the description: their functions have the names of ours.
+        generate_unique_id_function=lambda route: route.name,
+        responses={"default": PROBLEM_RESPONSE | {"description": "Any other problem."}},
+    )
+    app.include_router(api.router)
+    app.include_router(workbench.router)
+    app.include_router(cases.router)
+    app.include_router(page.router)
     return app
 
 

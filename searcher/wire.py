@@ -257,10 +257,28 @@ class SearchReply(_Wire):
         return self.model_dump_json(exclude=left_out or None)
 
 
+class ProblemField(_Wire):
+    """A field of a request, and what is wrong with it."""
+
+    field: str
+    problem: str
+
+
+class ProblemDocument(_Wire):
+    """What went wrong (RFC 9457): `detail` tells a person, `reason` a program, `fields` what is wrong with a request."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    reason: str
+    fields: list[ProblemField] = []
+
+
 class BatchReply(_Wire):
     """An answer for each query, in their order: a reply, or the problem that the query alone would have met."""
 
-    replies: list[SearchReply | dict[str, Any]]
+    replies: list[SearchReply | ProblemDocument]
 
 
 class ExplainReply(_Wire):
