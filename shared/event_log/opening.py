@@ -1,4 +1,4 @@
-"""The logs that the settings name: the event source by CATALOGUE_EVENTS_URL, beside it the dead letters and retries."""
+"""The logs that the settings name: the event source by CATALOGUE_EVENTS_URL, and the worker's own logs beside it."""
 
 import re
 from pathlib import Path
@@ -65,6 +65,21 @@ def open_retry_writer(settings: Settings) -> LogWriter:
     return _writer(_retries(settings), settings, let_in=True)
 
 
+def open_match_reader(settings: Settings, group: str) -> LogReader:
+    """The matches, read as this group."""
+    return _reader(_matches(settings), group, settings)
+
+
+def open_match_scanner(settings: Settings) -> LogScanner:
+    """The matches, from the first one."""
+    return _scanner(_matches(settings), settings)
+
+
+def open_match_writer(settings: Settings) -> LogWriter:
+    """The matches, to append to."""
+    return _writer(_matches(settings), settings, let_in=True)
+
+
 def _reader(log: JsonLinesLog | KafkaTopic, group: str, settings: Settings) -> LogReader:
     if isinstance(log, JsonLinesLog):
         return JsonLinesReader(log, group, structlog.get_logger())
@@ -106,11 +121,15 @@ def _retries(settings: Settings) -> JsonLinesLog | KafkaTopic:
     return _beside_the_events("retries", settings)
 
 
+def _matches(settings: Settings) -> JsonLinesLog | KafkaTopic:
+    return _beside_the_events("matches", settings)
+
+
 def _beside_the_events(name: str, settings: Settings) -> JsonLinesLog | KafkaTopic:
     """A log of whole records that the worker itself writes."""
     url = _split(settings)
     if url.scheme == "kafka":
-        # A dead letter stays until a person deletes it, and no retry may go unread.
+        # A dead letter stays until a person deletes it, and no retry and no match may go unread.
         configs = {"retention.ms": "-1"}
         return KafkaTopic(_servers(url), f"{_topic(url)}.{name}", settings.dead_letter_bytes_max, configs)
     path = _path(url)

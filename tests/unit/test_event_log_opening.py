@@ -27,8 +27,14 @@ def test_a_file_url_names_a_file_and_the_logs_beside_it(tmp_path: Path, url: str
     with closing(opening.open_retry_reader(settings)) as reader:
         (retry,) = reader.poll(10, 1).records
     assert (retry.key, retry.value, list(retry.headers)) == (b"key", b"{}", [("header", b"\xff")])
+    opening.open_match_writer(settings).append([NewRecord(b"alert", b"{}")])
+    for group in ("one", "other"):
+        with closing(opening.open_match_reader(settings, group)) as reader:
+            assert [record.key for record in reader.poll(10, 1).records] == [b"alert"]
+    with closing(opening.open_match_scanner(settings)) as scanner:
+        assert [record.key for record in scanner.scan()] == [b"alert"]
     names = {path.name for path in tmp_path.iterdir() if path.suffix == ".jsonl"}
-    assert names == {"events.jsonl", "events.dead-letters.jsonl", "events.retries.jsonl"}
+    assert names == {"events.jsonl", "events.dead-letters.jsonl", "events.retries.jsonl", "events.matches.jsonl"}
 
 
 def test_a_relative_file_lies_under_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
