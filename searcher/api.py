@@ -45,10 +45,11 @@ _SEARCH_PROBLEMS: dict[int | str, dict[str, Any]] = {
     503: PROBLEM_RESPONSE | {"description": "The store is away, or no encoder is active yet; see Retry-After."},
     504: PROBLEM_RESPONSE | {"description": "The answer took too long."},
 }
+_TEXT = {"schema": {"type": "string"}}
 _WRONG: dict[int | str, dict[str, Any]] = {422: PROBLEM_RESPONSE | {"description": "A parameter is wrong."}}
 _JSON_LINES = "application/x-ndjson"
 _STREAMED: dict[int | str, dict[str, Any]] = {
-    200: {"content": {_JSON_LINES: {"schema": {"type": "string"}}}, "description": "The hits."}
+    200: {"content": {_JSON_LINES: _TEXT}, "description": "The hits; as JSON Lines where a radius is given and no k."}
 }
 _NOT_VISIBLE = _WRONG | {404: PROBLEM_RESPONSE | {"description": "No visible image has this id."}}
 
@@ -165,7 +166,7 @@ async def images(
     "/v1/images/{image_id:path}/thumbnail",
     tags=["images"],
     response_class=Response,
-    responses=_NOT_VISIBLE | {200: {"content": {"image/webp": {}}}},
+    responses=_NOT_VISIBLE | {200: {"content": {"image/webp": {"schema": {"type": "string", "format": "binary"}}}}},
 )
 async def thumbnail(services: Provided, request: Request, image_id: ImageId) -> Response:
     """The image's thumbnail: WebP, longest side 256 pixels."""
@@ -204,7 +205,9 @@ async def readyz(services: Provided) -> dict[str, str]:
     return {"status": "ok", "encoder": encoder.encoder_id}
 
 
-@router.get("/metrics", tags=["operations"], response_class=Response)
+@router.get(
+    "/metrics", tags=["operations"], response_class=Response, responses={200: {"content": {"text/plain": _TEXT}}}
+)
 async def metrics(services: Provided) -> Response:
     """Prometheus metrics."""
     return Response(generate_latest(services.registry), media_type=CONTENT_TYPE_LATEST)

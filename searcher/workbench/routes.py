@@ -15,6 +15,7 @@ from searcher.workbench.wire import (
     CaseChange,
     CaseReply,
     CasesReply,
+    JudgementReply,
     JudgementsReply,
     JudgeRequest,
     NewCase,
@@ -28,6 +29,22 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
     404: PROBLEM_RESPONSE | {"description": "There is no such case, seed or picture."},
     422: PROBLEM_RESPONSE | {"description": "The request makes no sense, or a seed's picture can't be used."},
     503: PROBLEM_RESPONSE | {"description": "The workbench's database or the store is away; see Retry-After."},
+}
+_JUDGEMENT = {"$ref": f"#/components/schemas/{JudgementReply.__name__}"}
+_TEXTS = {one.media_type.partition(";")[0]: {"schema": {"type": "string"}} for one in ExportFormat}
+_FILE: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": _TEXTS | {ExportFormat.JSON.media_type: {"schema": {"type": "array", "items": _JUDGEMENT}}},
+        "description": "The file, of the type that goes with its format.",
+    }
+}
+_PICTURE: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {
+            f"image/{kind}": {"schema": {"type": "string", "format": "binary"}} for kind in ("jpeg", "png", "webp")
+        },
+        "description": "The picture.",
+    }
 }
 
 router = APIRouter(tags=["cases"], responses=_PROBLEMS)
@@ -89,7 +106,7 @@ async def judgements(
     return JudgementsReply.page(found, limit)
 
 
-@router.get("/v1/cases/{case_id}/export", response_class=Response)
+@router.get("/v1/cases/{case_id}/export", response_class=Response, responses=_FILE)
 async def export_case(
     services: Provided,
     case_id: str,
@@ -108,7 +125,7 @@ async def export_case(
     return Response(text, headers=headers, media_type=format.media_type)
 
 
-@router.get("/v1/evidence/{digest}", response_class=Response)
+@router.get("/v1/evidence/{digest}", response_class=Response, responses=_PICTURE)
 async def evidence(services: Provided, digest: str) -> Response:
     """A picture that is kept with a case."""
     kept = await services.casework.desk.ask(lambda bench: bench.ledger.evidence(digest))
