@@ -265,7 +265,7 @@ class ProblemField(_Wire):
 
 
 class ProblemDocument(_Wire):
-    """What went wrong (RFC 9457): `detail` tells a person, `reason` a program, `fields` what is wrong with a request."""
+    """What went wrong (RFC 9457): `detail` tells a person, `reason` a program, `fields` where a request is wrong."""
 
     type: str
     title: str
