@@ -31,6 +31,7 @@ from shared.store import (
     StoredEncoder,
     WriteOutcome,
 )
+from shared.watch import NO_WATCHES, WatchList
 
 
 @dataclass
@@ -52,6 +53,7 @@ class FakeStore:
     incomplete: str | None = None
     asked: list[int] = field(default_factory=list)
     _encoder: StoredEncoder | None = None
+    _watches: WatchList = NO_WATCHES
     _months: dict[str, str] = field(default_factory=dict)
     _documents: dict[str, Document] = field(default_factory=dict)
     _numbers: dict[str, int] = field(default_factory=dict)
@@ -68,6 +70,19 @@ class FakeStore:
     def active_encoder(self) -> StoredEncoder | None:
         with self._answering():
             return self._encoder
+
+    def publish_watches(self, watches: WatchList) -> None:
+        with self._answering():
+            if watches.revision > self._watches.revision:
+                self._watches = watches
+
+    def watches_revision(self) -> int:
+        with self._answering():
+            return self._watches.revision
+
+    def watches(self) -> WatchList:
+        with self._answering():
+            return self._watches
 
     def settle(self, image_ids: Sequence[str]) -> Mapping[str, Document]:
         return self.documents(image_ids)

@@ -1,4 +1,4 @@
-"""The store of documents and encoders: one contract, kept by Elasticsearch (monthly indices) and by SQLite.
+"""The store of documents, encoders and watches: one contract, kept by Elasticsearch (monthly indices) and by SQLite.
 
 Every method may raise StoreUnavailableError (retriable: nothing is known of what was written, and writing again is
 harmless) and ConfigurationError (a mapping that does not fit, a file that is no database of ours). All methods may be
@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 
 from shared.document import Document, Kind
 from shared.errors import RejectedError
+from shared.watch import WatchList
 
 # The most neighbours that one question may ask a store for (Elasticsearch counts no further than 10,000 in one reply).
 NEIGHBOURS_MAX = 10_000
@@ -146,7 +147,7 @@ class StoredCopy:
 
 
 class Store(Protocol):
-    """Documents by image id, encoders, and the questions asked of them."""
+    """Documents by image id, encoders, published watches, and the questions asked of them."""
 
     @property
     def searchable_after_seconds(self) -> float:
@@ -159,6 +160,20 @@ class Store(Protocol):
 
     def active_encoder(self) -> StoredEncoder | None:
         """The encoder that the index is written with, None before the first `indexer fit`."""
+
+    # Watches ------------------------------------------------------------------------------------------------------
+
+    def publish_watches(self, watches: WatchList) -> None:
+        """Keep the list where its revision is higher than that of the one there; also in a race the highest stays.
+
+        Once this has returned, every `watches_revision` that is asked gives this revision or a higher one.
+        """
+
+    def watches_revision(self) -> int:
+        """The revision of the list that is there, in real time and cheaply; 0 where none was published."""
+
+    def watches(self) -> WatchList:
+        """The list that is there, in real time; `NO_WATCHES` where none was published."""
 
     # Writing ------------------------------------------------------------------------------------------------------
 

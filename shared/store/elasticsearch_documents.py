@@ -15,6 +15,7 @@ from shared.store import Change
 
 ALIAS = "catalogue"
 ENCODERS_INDEX = "catalogue-encoders"
+WATCHES_INDEX = "catalogue-watches"
 INDEX_PATTERN = "catalogue-*"
 # Raised when the mapping changes so that older programs can't read or write it.
 SCHEMA = 3
@@ -131,6 +132,11 @@ def encoders_index(replicas: str) -> dict[str, Any]:
             }
         ),
     }
+
+
+def watches_index(replicas: str) -> dict[str, Any]:
+    """The body that makes the index of the published watches: one document, whose version is the list's revision."""
+    return {"settings": _settings(replicas), "mappings": _mappings({"list": {"type": "binary"}})}
 
 
 def _settings(replicas: str) -> dict[str, Any]:

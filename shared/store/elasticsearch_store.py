@@ -1,4 +1,4 @@
-"""The store on Elasticsearch: encoders, documents over monthly indices, and the searches."""
+"""The store on Elasticsearch: encoders, watches, documents over monthly indices, and the searches."""
 
 import base64
 import time
@@ -25,8 +25,10 @@ from shared.store.elasticsearch_changes import ElasticsearchChanges
 from shared.store.elasticsearch_documents import (
     ENCODERS_INDEX,
     HEAVY_FIELDS,
+    WATCHES_INDEX,
     encoders_index,
     from_source,
+    watches_index,
 )
 from shared.store.elasticsearch_indices import ElasticsearchIndices
 from shared.store.elasticsearch_scan import scan_copies
@@ -36,6 +38,7 @@ from shared.store.elasticsearch_search import (
     filters,
     search_whole,
 )
+from shared.watch import NO_WATCHES, WatchList, from_bytes, to_bytes
 
 # An encoder of 4,096 inputs and bits has 64 MiB: more than a document should hold.
 _PART_BYTES = 8 * 1024 * 1024
@@ -70,7 +73,7 @@ class ElasticsearchStore:
     # Encoders
 
     def activate_encoder(self, encoder: StoredEncoder) -> None:
-        self._make_encoders_index()
+        self._make_index(ENCODERS_INDEX, encoders_index(self._replicas))
         parts = [encoder.blob[at : at + _PART_BYTES] for at in range(0, len(encoder.blob), _PART_BYTES)]
         for number, part in enumerate(parts):
             self._put_encoder(f"{encoder.encoder_id}#{number}", {"blob": base64.b64encode(part).decode()})
@@ -94,6 +97,34 @@ class ElasticsearchStore:
             raise ConfigurationError(f"the index {ENCODERS_INDEX} lacks a part of the active encoder")
         blob = b"".join(base64.b64decode(part["blob"]) for part in parts if part is not None)
         return StoredEncoder(active["encoder_id"], active["bits"], blob)
+
+    # Watches
+
+    def publish_watches(self, watches: WatchList) -> None:
+        self._make_index(WATCHES_INDEX, watches_index(self._replicas))
+        source = {"list": base64.b64encode(to_bytes(watches)).decode()}
+        try:
+            self._connection.ask(
+                lambda client: client.index(
+                    index=WATCHES_INDEX,
+                    id=_ACTIVE,
+                    document=source,
+                    version=watches.revision,
+                    version_type="external",
+                )
+            )
+        except RefusalError as error:
+            # A later list is there, or this one from a try whose reply was lost.
+            if not error.exists_already:
+                raise
+
+    def watches_revision(self) -> int:
+        found = self._get(WATCHES_INDEX, _ACTIVE, source=False)
+        return 0 if found is None else int(found["_version"])
+
+    def watches(self) -> WatchList:
+        found = self._get(WATCHES_INDEX, _ACTIVE)
+        return NO_WATCHES if found is None else from_bytes(base64.b64decode(found["_source"]["list"]))
 
     # Writing
 
@@ -190,10 +221,9 @@ class ElasticsearchStore:
     def close(self) -> None:
         self._connection.close()
 
-    def _make_encoders_index(self) -> None:
-        body = encoders_index(self._replicas)
+    def _make_index(self, name: str, body: Mapping[str, Any]) -> None:
         try:
-            self._connection.ask(lambda client: client.indices.create(index=ENCODERS_INDEX, **body))
+            self._connection.ask(lambda client: client.indices.create(index=name, **body))
         except RefusalError as error:
             if not error.exists_already:
                 raise
@@ -206,11 +236,20 @@ class ElasticsearchStore:
         )
 
     def _get_encoder(self, document_id: str) -> Mapping[str, Any] | None:
+        found = self._get(ENCODERS_INDEX, document_id)
+        if found is None:
+            return None
+        source: Mapping[str, Any] = found["_source"]
+        return source
+
+    def _get(self, index: str, document_id: str, **options: Any) -> Mapping[str, Any] | None:
+        """A document of a small index, in real time; None where there is none, or no such index yet."""
         try:
-            found = self._connection.ask(lambda client: client.get(index=ENCODERS_INDEX, id=document_id))
+            found: Mapping[str, Any] = self._connection.ask(
+                lambda client: client.get(index=index, id=document_id, **options)
+            )
         except RefusalError as error:
             if error.missing:
                 return None
             raise
-        source: Mapping[str, Any] = found["_source"]
-        return source
+        return found

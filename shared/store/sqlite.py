@@ -72,6 +72,11 @@ CREATE INDEX words_by_document ON words (document, word);
 
 CREATE TABLE thumbnails (document INTEGER PRIMARY KEY, webp BLOB NOT NULL);
 """
+# Tables that came later, and that a program which does not know them can do without: made wherever they are missing.
+_ADDITIONS = """
+CREATE TABLE IF NOT EXISTS watches (one INTEGER PRIMARY KEY CHECK (one = 1), revision INTEGER NOT NULL,
+                                    list BLOB NOT NULL);
+"""
 _DAMAGED = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 _LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _REFUSED = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH)
@@ -155,14 +160,14 @@ class Database:
     def _make_schema(self) -> None:
         with self.writing() as connection:
             found = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
-            if found == [_APPLICATION_ID, _SCHEMA_VERSION]:
-                return
-            if any(found) or connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
-                raise ConfigurationError(f"CATALOGUE_STORE_URL: {self._path} is a database {_made_by(*found)}")
-            for statement in _SCHEMA.split(";\n"):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+            if found != [_APPLICATION_ID, _SCHEMA_VERSION]:
+                if any(found) or connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+                    raise ConfigurationError(f"CATALOGUE_STORE_URL: {self._path} is a database {_made_by(*found)}")
+                for statement in _SCHEMA.split(";\n"):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+                connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+            connection.execute(_ADDITIONS)
 
     def _translated(self, error: sqlite3.Error) -> CatalogueError | sqlite3.Error:
         code = _code(error)

@@ -26,6 +26,7 @@ from shared.store.sqlite import Connection, Database
 from shared.store.sqlite_changes import SqliteChangeFeed
 from shared.store.sqlite_rows import COLUMNS, NUMBER_BYTES, codes_of, document_of, prepare, remove_document, write_rows
 from shared.store.sqlite_subcodes import having_subcodes
+from shared.watch import NO_WATCHES, WatchList, from_bytes, to_bytes
 
 # Rows removed in one transaction, so that a large month does not keep another writer waiting past its patience.
 _DROP_ROWS = 5000
@@ -33,6 +34,10 @@ _DROP_ROWS = 5000
 _RARE = 2000
 # Copies that a scan reads in one transaction: a long one would keep the write-ahead log from being cut.
 _SCAN_ROWS = 2000
+_PUBLISH = """
+INSERT INTO watches (one, revision, list) VALUES (1, ?, ?)
+ON CONFLICT (one) DO UPDATE SET revision = excluded.revision, list = excluded.list WHERE excluded.revision > revision
+"""
 _COPIES = """
 SELECT month, image_id, kind, version, event_time_ms, (
     SELECT json_group_array(encoder_id)
@@ -70,6 +75,23 @@ class SqliteStore:
         with self._database.reading() as connection:
             row = connection.execute("SELECT encoder_id, bits, blob FROM encoders WHERE active = 1").fetchone()
         return None if row is None else StoredEncoder(*row)
+
+    # Watches
+
+    def publish_watches(self, watches: WatchList) -> None:
+        packed = to_bytes(watches)
+        with self._database.writing() as connection:
+            connection.execute(_PUBLISH, (watches.revision, packed))
+
+    def watches_revision(self) -> int:
+        with self._database.reading() as connection:
+            row = connection.execute("SELECT revision FROM watches").fetchone()
+        return 0 if row is None else int(row[0])
+
+    def watches(self) -> WatchList:
+        with self._database.reading() as connection:
+            row = connection.execute("SELECT list FROM watches").fetchone()
+        return NO_WATCHES if row is None else from_bytes(row[0])
 
     # Writing
 

@@ -16,6 +16,7 @@ from shared.errors import CatalogueError, ConfigurationError, QueryInvalidError,
 from shared.hash_code import hamming_distances, subcode_keys
 from shared.rolling_window import to_milliseconds, window_start
 from shared.store import PageCursor, Restriction, StoredCopy, StoredEncoder, WriteOutcome
+from shared.watch import NO_WATCHES, WATCH_CODES_MAX, WATCHES_MAX, Watch, WatchList
 from tests.store_subject import ALL, ENCODER, LAST_MONTH, NOW, NOW_MS, Subject, deletion, differing, flipped, image
 
 # Encoders -------------------------------------------------------------------------------------------------------------
@@ -58,6 +59,59 @@ def test_of_two_fits_at_the_same_time_one_wins_whole(subject: Subject) -> None:
         thread.join()
     (winner,) = {"one", "two"} - set(refused)
     assert subject.store.active_encoder() == StoredEncoder(winner, 16, winner.encode() * 1000)
+
+
+# Watches --------------------------------------------------------------------------------------------------------------
+
+
+def watched(revision: int, name: str = "w") -> WatchList:
+    return WatchList(
+        revision, [Watch(name, revision, ENCODER, [b"\x00\xff"], 3, [["colour=blue", "ü=\u2713"], ["a=b"]])]
+    )
+
+
+def test_a_new_store_has_no_watches(subject: Subject) -> None:
+    assert subject.store.watches_revision() == 0
+    assert subject.store.watches() == NO_WATCHES
+
+
+def test_published_watches_are_there_at_once(subject: Subject) -> None:
+    for revision in (1, 7, 8):
+        subject.store.publish_watches(watched(revision))
+        assert subject.store.watches_revision() == revision
+        assert subject.store.watches() == watched(revision)
+    subject.store.publish_watches(WatchList(9, []))
+    assert (subject.store.watches_revision(), subject.store.watches()) == (9, WatchList(9, []))
+
+
+def test_watches_of_an_equal_or_lower_revision_change_nothing(subject: Subject) -> None:
+    subject.store.publish_watches(watched(7))
+    for revision in (1, 6, 7):
+        subject.store.publish_watches(watched(revision, "late"))
+        assert (subject.store.watches_revision(), subject.store.watches()) == (7, watched(7))
+
+
+def test_of_watches_published_at_the_same_time_the_highest_revision_stays(subject: Subject) -> None:
+    # The watches' names tell whether the revision and the list are of one publication.
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda n: subject.store.publish_watches(watched(n, f"w{n}")), (3, 9, 1, 7, 12, 2, 11, 5)))
+    assert (subject.store.watches_revision(), subject.store.watches()) == (12, watched(12, "w12"))
+
+
+def test_the_largest_list_of_watches_can_be_published(subject: Subject) -> None:
+    codes = np.random.default_rng(1).bytes(WATCHES_MAX * WATCH_CODES_MAX * 32)
+    each = [codes[at : at + 32] for at in range(0, len(codes), 32)]
+    many = WatchList(1, [Watch(f"watch-{n}", 1, ENCODER, each[n::WATCHES_MAX], 3, []) for n in range(WATCHES_MAX)])
+    subject.store.publish_watches(many)
+    assert subject.store.watches() == many
+
+
+def test_images_are_not_disturbed_by_watches(subject: Subject) -> None:
+    subject.write(image("a"))
+    subject.store.publish_watches(watched(1))
+    assert subject.write(image("b")) == [WriteOutcome.WRITTEN]
+    assert subject.newest() == ["a", "b"]
+    assert [one.image_id for one in subject.store.scan()] == ["a", "b"]
 
 
 # Documents ------------------------------------------------------------------------------------------------------------

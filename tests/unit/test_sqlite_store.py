@@ -19,6 +19,7 @@ from shared.store import Restriction, WriteOutcome
 from shared.store.sqlite import Connection, Database
 from shared.store.sqlite_changes import SqliteChangeFeed
 from shared.store.sqlite_store import SqliteStore
+from shared.watch import WatchList
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 ALL = Restriction(visible_after_ms=0)
@@ -44,6 +45,17 @@ def test_what_was_written_is_there_after_reopening(path: Path) -> None:
     second = SqliteStore(path)
     assert set(second.documents(["a"])) == {"a"}
     second.close()
+
+
+def test_a_file_from_before_there_were_watches_is_used_as_it_is(path: Path) -> None:
+    with closing(SqliteStore(path)) as store:
+        store.write([image("a")], NOW)
+        with store._database.writing() as connection:
+            connection.execute("DROP TABLE watches")
+    with closing(SqliteStore(path)) as store:
+        assert store.watches_revision() == 0
+        store.publish_watches(WatchList(1, []))
+        assert (store.watches_revision(), set(store.documents(["a"]))) == (1, {"a"})
 
 
 def test_every_commit_is_synced_to_the_disk_before_it_is_acknowledged(path: Path) -> None:
