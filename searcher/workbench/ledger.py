@@ -4,7 +4,6 @@ An image's verdict in a case is its last entry; a withdrawn one counts as none.
 """
 
 import hashlib
-import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -13,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, and_, func, or_, select
 
+from searcher.workbench.audit import write_audit
 from searcher.workbench.database import Database, insert_new
 from searcher.workbench.records import (
     Case,
@@ -24,7 +24,7 @@ from searcher.workbench.records import (
     Progress,
     Verdict,
 )
-from searcher.workbench.tables import AUDIT, CASE_SEEDS, CASES, EVIDENCE, JUDGEMENTS, SEARCHES
+from searcher.workbench.tables import CASE_SEEDS, CASES, EVIDENCE, JUDGEMENTS, SEARCHES
 from shared.errors import CatalogueError
 from shared.rolling_window import from_milliseconds, to_milliseconds
 
@@ -162,8 +162,7 @@ class Ledger:
     def _audit(
         self, connection: Connection, who: str, action: str, case_id: str | None, detail: Mapping[str, Any]
     ) -> None:
-        values = {"at_ms": self._now_ms(), "who": who, "action": action, "case_id": case_id}
-        connection.execute(AUDIT.insert().values(**values, detail=json.dumps(detail, ensure_ascii=False)))
+        write_audit(connection, self._now_ms(), who, action, case_id=case_id, detail=detail)
 
     def _now_ms(self) -> int:
         return to_milliseconds(self._now())

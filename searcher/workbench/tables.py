@@ -3,7 +3,19 @@
 Times are whole milliseconds since the epoch, UTC. Judgements and the audit log are only ever appended to.
 """
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
 
 # Names of constraints that both databases and every migration agree on.
 METADATA = MetaData(
@@ -91,4 +103,143 @@ AUDIT = Table(
     Column("case_id", ForeignKey("cases.case_id")),
     Column("detail", Text, nullable=False),
     sqlite_autoincrement=True,
+)
+
+# Numbers that are counted up in the database. Who changes one keeps others from doing so until its transaction ends.
+COUNTERS = Table(
+    "counters",
+    METADATA,
+    Column("name", String(32), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+
+WATCHES = Table(
+    "watches",
+    METADATA,
+    Column("watch_id", String(32), primary_key=True),
+    Column("case_id", ForeignKey("cases.case_id"), nullable=False, index=True),
+    Column("name", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("encoder", Text, nullable=False),
+    # All codes one behind the other, of so many bytes each.
+    Column("codes", LargeBinary, nullable=False),
+    Column("code_bytes", Integer, nullable=False),
+    Column("radius", Integer, nullable=False),
+    Column("filter", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    # The revision that has been run over the whole window; 0 for none.
+    Column("ran_revision", BigInteger, nullable=False),
+    Column("made_at_ms", BigInteger, nullable=False),
+    Column("changed_at_ms", BigInteger, nullable=False),
+)
+Index("ix_watches_changed_at_ms", WATCHES.c.changed_at_ms, WATCHES.c.watch_id)
+
+ALERTS = Table(
+    "alerts",
+    METADATA,
+    Column("number", _Number, primary_key=True, autoincrement=True),
+    # Made of watch, image and version, so that these three are unique by it.
+    Column("alert_id", String(32), nullable=False, unique=True),
+    Column("watch_id", ForeignKey("watches.watch_id"), nullable=False),
+    Column("watch_revision", BigInteger, nullable=False),
+    Column("image_id", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("distance", Integer, nullable=False),
+    Column("encoder", Text, nullable=False),
+    Column("code", LargeBinary, nullable=False),
+    Column("image", Text, nullable=False),
+    Column("raised_at_ms", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+Index("ix_alerts_watch_id", ALERTS.c.watch_id, ALERTS.c.number)
+
+DECISIONS = Table(
+    "decisions",
+    METADATA,
+    Column("number", _Number, primary_key=True, autoincrement=True),
+    Column("decision_id", String(32), nullable=False, unique=True),
+    Column("case_id", ForeignKey("cases.case_id"), nullable=False),
+    # The decision that this entry takes back.
+    Column("reverses", String(32), unique=True),
+    Column("policy", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+Index("ix_decisions_case_id", DECISIONS.c.case_id, DECISIONS.c.number)
+
+DECIDED_IMAGES = Table(
+    "decided_images",
+    METADATA,
+    Column("decision_id", ForeignKey("decisions.decision_id"), primary_key=True),
+    Column("image_id", Text, primary_key=True),
+    Column("encoder", Text),
+    Column("code", LargeBinary),
+    Column("image", Text),
+    Column("evidence", ForeignKey("evidence.digest")),
+)
+
+OUTBOX = Table(
+    "outbox",
+    METADATA,
+    Column("number", _Number, primary_key=True, autoincrement=True),
+    Column("stream", String(16), nullable=False),
+    Column("event_id", String(32), nullable=False, unique=True),
+    Column("body", Text, nullable=False),
+    Column("made_at_ms", BigInteger, nullable=False),
+    Column("published", Boolean, nullable=False),
+    sqlite_autoincrement=True,
+)
+Index("ix_outbox_published", OUTBOX.c.published, OUTBOX.c.stream, OUTBOX.c.number)
+
+DELIVERIES = Table(
+    "deliveries",
+    METADATA,
+    Column("number", _Number, primary_key=True, autoincrement=True),
+    Column("event", ForeignKey("outbox.number"), nullable=False, index=True),
+    Column("url", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("due_at_ms", BigInteger, nullable=False),
+    Column("detail", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+Index("ix_deliveries_state", DELIVERIES.c.state, DELIVERIES.c.due_at_ms)
+
+# Who does a duty that only one searcher may do at a time; `attempt` says what was begun and not yet written down.
+LEASES = Table(
+    "leases",
+    METADATA,
+    Column("name", String(32), primary_key=True),
+    Column("holder", String(64), nullable=False),
+    Column("until_ms", BigInteger, nullable=False),
+    Column("attempt", Text),
+)
+
+KEYS = Table(
+    "keys",
+    METADATA,
+    Column("key_id", String(12), primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("scope", String(16), nullable=False),
+    Column("digest", _DIGEST, nullable=False),
+    Column("previous_digest", _DIGEST),
+    Column("previous_until_ms", BigInteger),
+    Column("made_at_ms", BigInteger, nullable=False),
+    Column("made_by", Text, nullable=False),
+    Column("expires_at_ms", BigInteger),
+    Column("revoked_at_ms", BigInteger),
+    Column("used_at_ms", BigInteger),
+)
+
+SESSIONS = Table(
+    "sessions",
+    METADATA,
+    Column("digest", _DIGEST, primary_key=True),
+    Column("key_id", ForeignKey("keys.key_id"), nullable=False),
+    Column("key_digest", _DIGEST, nullable=False),
+    Column("made_at_ms", BigInteger, nullable=False),
+    Column("expires_at_ms", BigInteger, nullable=False),
 )

@@ -24,12 +24,13 @@ CLIENTS = {
     "aiohttp": "shared/images/fetcher.py",
     "sqlite3": "shared/store/sqlite.py shared/encoding/embedding_cache.py",
     "faiss": "searcher/resident/scan.py",
+    "pdqhash": "shared/encoding/copy_code_pdq.py",
     "ir_measures": "searcher/evaluation/measures.py",
     "matplotlib": "searcher/evaluation/plots.py",
-    "alembic": "searcher/workbench/database.py searcher/workbench/migrations/versions/0001_cases_and_judgements.py "
-    "searcher/workbench/migrations/env.py",
-    "sqlalchemy": "searcher/workbench/database.py searcher/workbench/tables.py searcher/workbench/ledger.py "
-    "searcher/workbench/migrations/versions/0001_cases_and_judgements.py",
+    "alembic": "searcher/workbench/database.py searcher/workbench/migrations/",
+    # One module for each subject; `database.py` alone opens and translates errors.
+    "sqlalchemy": "searcher/workbench/",
+    "standardwebhooks": "searcher/watching/webhooks.py",
     "onnxruntime": "shared/encoding/onnx.py",
     "torch": "shared/encoding/ indexer/training/",
     "torchvision": "shared/encoding/vgg16.py shared/encoding/backbone.py",
