@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check simulate bench bench-search find-everything soak up down
+.PHONY: help install demo test check client simulate bench bench-search find-everything soak up down
 
 help: ## List what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +18,7 @@ $(INSTALLED): pyproject.toml
 	@echo "Installing into $(VENV); the first time takes some minutes."
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --editable '.[onnx,bench,bovw,evaluate,train,test]'
+	@$(BIN)/pip install --quiet --editable '.[copies]' || echo 'Without a C++ compiler there are no copy codes (CATALOGUE_COPY_CODES).'
 	@touch $@
 
 demo: install ## Index a drawn catalogue and serve the page; IMAGES=DIR: your pictures; DEMO_SECONDS=N: stop by itself
@@ -30,6 +31,9 @@ check: install ## Format, lint and types, in seconds
 
 test: check ## The same, and all tests (ARGS=… for pytest); real servers need a Docker engine
 	$(BIN)/pytest $(ARGS)
+
+client: install ## Make deploy/client anew from the searcher's routes, after a change of the API
+	PYTHONPATH=. $(BIN)/python deploy/client/generate.py
 
 simulate: install ## Run SEEDS=N simulations of the worker under faults (FIRST=N), or replay one step by step: SEED=N [RECORDS=N]
 	$(BIN)/python -m tests.simulator $(if $(SEED),--seed $(SEED)) $(if $(RECORDS),--records $(RECORDS)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FIRST),--first $(FIRST)) $(if $(WRITE),--write $(WRITE))

@@ -1,0 +1,175 @@
+from http import HTTPStatus
+from io import BytesIO
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from ...client import AuthenticatedClient, Client
+from ...models.problem_document import ProblemDocument
+from ...types import File, Response
+
+
+def _get_kwargs(
+    digest: str,
+) -> dict[str, Any]:
+
+    _kwargs: dict[str, Any] = {
+        "method": "get",
+        "url": "/v1/evidence/{digest}".format(
+            digest=quote(str(digest), safe=""),
+        ),
+    }
+
+    return _kwargs
+
+
+def _parse_response(*, client: AuthenticatedClient | Client, response: httpx.Response) -> File | ProblemDocument:
+    if response.status_code == 200:
+        response_200 = File(payload=BytesIO(response.content))
+
+        return response_200
+
+    if response.status_code == 404:
+        response_404 = ProblemDocument.from_dict(response.json())
+
+        return response_404
+
+    if response.status_code == 422:
+        response_422 = ProblemDocument.from_dict(response.json())
+
+        return response_422
+
+    if response.status_code == 503:
+        response_503 = ProblemDocument.from_dict(response.json())
+
+        return response_503
+
+    response_default = ProblemDocument.from_dict(response.json())
+
+    return response_default
+
+
+def _build_response(
+    *, client: AuthenticatedClient | Client, response: httpx.Response
+) -> Response[File | ProblemDocument]:
+    return Response(
+        status_code=HTTPStatus(response.status_code),
+        content=response.content,
+        headers=response.headers,
+        parsed=_parse_response(client=client, response=response),
+    )
+
+
+def sync_detailed(
+    digest: str,
+    *,
+    client: AuthenticatedClient | Client,
+) -> Response[File | ProblemDocument]:
+    """Evidence
+
+     A picture that is kept with a case.
+
+    Args:
+        digest (str):
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[File | ProblemDocument]
+    """
+
+    kwargs = _get_kwargs(
+        digest=digest,
+    )
+
+    response = client.get_httpx_client().request(
+        **kwargs,
+    )
+
+    return _build_response(client=client, response=response)
+
+
+def sync(
+    digest: str,
+    *,
+    client: AuthenticatedClient | Client,
+) -> File | ProblemDocument | None:
+    """Evidence
+
+     A picture that is kept with a case.
+
+    Args:
+        digest (str):
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        File | ProblemDocument
+    """
+
+    return sync_detailed(
+        digest=digest,
+        client=client,
+    ).parsed
+
+
+async def asyncio_detailed(
+    digest: str,
+    *,
+    client: AuthenticatedClient | Client,
+) -> Response[File | ProblemDocument]:
+    """Evidence
+
+     A picture that is kept with a case.
+
+    Args:
+        digest (str):
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[File | ProblemDocument]
+    """
+
+    kwargs = _get_kwargs(
+        digest=digest,
+    )
+
+    response = await client.get_async_httpx_client().request(**kwargs)
+
+    return _build_response(client=client, response=response)
+
+
+async def asyncio(
+    digest: str,
+    *,
+    client: AuthenticatedClient | Client,
+) -> File | ProblemDocument | None:
+    """Evidence
+
+     A picture that is kept with a case.
+
+    Args:
+        digest (str):
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        File | ProblemDocument
+    """
+
+    return (
+        await asyncio_detailed(
+            digest=digest,
+            client=client,
+        )
+    ).parsed

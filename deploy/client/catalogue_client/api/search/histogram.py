@@ -1,0 +1,230 @@
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+
+from ...client import AuthenticatedClient, Client
+from ...models.histogram_reply import HistogramReply
+from ...models.problem_document import ProblemDocument
+from ...models.search_request import SearchRequest
+from ...types import Response
+
+
+def _get_kwargs(
+    *,
+    body: SearchRequest,
+) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+
+    _kwargs: dict[str, Any] = {
+        "method": "post",
+        "url": "/v1/histogram",
+    }
+
+    _kwargs["json"] = body.to_dict()
+
+    headers["Content-Type"] = "application/json"
+
+    _kwargs["headers"] = headers
+    return _kwargs
+
+
+def _parse_response(
+    *, client: AuthenticatedClient | Client, response: httpx.Response
+) -> HistogramReply | ProblemDocument:
+    if response.status_code == 200:
+        response_200 = HistogramReply.from_dict(response.json())
+
+        return response_200
+
+    if response.status_code == 404:
+        response_404 = ProblemDocument.from_dict(response.json())
+
+        return response_404
+
+    if response.status_code == 413:
+        response_413 = ProblemDocument.from_dict(response.json())
+
+        return response_413
+
+    if response.status_code == 415:
+        response_415 = ProblemDocument.from_dict(response.json())
+
+        return response_415
+
+    if response.status_code == 422:
+        response_422 = ProblemDocument.from_dict(response.json())
+
+        return response_422
+
+    if response.status_code == 502:
+        response_502 = ProblemDocument.from_dict(response.json())
+
+        return response_502
+
+    if response.status_code == 503:
+        response_503 = ProblemDocument.from_dict(response.json())
+
+        return response_503
+
+    if response.status_code == 504:
+        response_504 = ProblemDocument.from_dict(response.json())
+
+        return response_504
+
+    response_default = ProblemDocument.from_dict(response.json())
+
+    return response_default
+
+
+def _build_response(
+    *, client: AuthenticatedClient | Client, response: httpx.Response
+) -> Response[HistogramReply | ProblemDocument]:
+    return Response(
+        status_code=HTTPStatus(response.status_code),
+        content=response.content,
+        headers=response.headers,
+        parsed=_parse_response(client=client, response=response),
+    )
+
+
+def sync_detailed(
+    *,
+    client: AuthenticatedClient | Client,
+    body: SearchRequest,
+) -> Response[HistogramReply | ProblemDocument]:
+    """Histogram
+
+     How many visible images lie at each distance from the seed; `k`, `radius` and `strategy` do not
+    matter.
+
+    Args:
+        body (SearchRequest): A query: the `k` nearest images of the seeds, none further than
+            `radius`; without `k`, all within `radius`.
+
+            Of several seeds, an image's distance is the sum of its distances to each, by weight
+            (`combine` "seeds"); or its
+            bits are weighed by how well they tell seeds of positive weight from those of negative
+            weight ("bits").
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[HistogramReply | ProblemDocument]
+    """
+
+    kwargs = _get_kwargs(
+        body=body,
+    )
+
+    response = client.get_httpx_client().request(
+        **kwargs,
+    )
+
+    return _build_response(client=client, response=response)
+
+
+def sync(
+    *,
+    client: AuthenticatedClient | Client,
+    body: SearchRequest,
+) -> HistogramReply | ProblemDocument | None:
+    """Histogram
+
+     How many visible images lie at each distance from the seed; `k`, `radius` and `strategy` do not
+    matter.
+
+    Args:
+        body (SearchRequest): A query: the `k` nearest images of the seeds, none further than
+            `radius`; without `k`, all within `radius`.
+
+            Of several seeds, an image's distance is the sum of its distances to each, by weight
+            (`combine` "seeds"); or its
+            bits are weighed by how well they tell seeds of positive weight from those of negative
+            weight ("bits").
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        HistogramReply | ProblemDocument
+    """
+
+    return sync_detailed(
+        client=client,
+        body=body,
+    ).parsed
+
+
+async def asyncio_detailed(
+    *,
+    client: AuthenticatedClient | Client,
+    body: SearchRequest,
+) -> Response[HistogramReply | ProblemDocument]:
+    """Histogram
+
+     How many visible images lie at each distance from the seed; `k`, `radius` and `strategy` do not
+    matter.
+
+    Args:
+        body (SearchRequest): A query: the `k` nearest images of the seeds, none further than
+            `radius`; without `k`, all within `radius`.
+
+            Of several seeds, an image's distance is the sum of its distances to each, by weight
+            (`combine` "seeds"); or its
+            bits are weighed by how well they tell seeds of positive weight from those of negative
+            weight ("bits").
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[HistogramReply | ProblemDocument]
+    """
+
+    kwargs = _get_kwargs(
+        body=body,
+    )
+
+    response = await client.get_async_httpx_client().request(**kwargs)
+
+    return _build_response(client=client, response=response)
+
+
+async def asyncio(
+    *,
+    client: AuthenticatedClient | Client,
+    body: SearchRequest,
+) -> HistogramReply | ProblemDocument | None:
+    """Histogram
+
+     How many visible images lie at each distance from the seed; `k`, `radius` and `strategy` do not
+    matter.
+
+    Args:
+        body (SearchRequest): A query: the `k` nearest images of the seeds, none further than
+            `radius`; without `k`, all within `radius`.
+
+            Of several seeds, an image's distance is the sum of its distances to each, by weight
+            (`combine` "seeds"); or its
+            bits are weighed by how well they tell seeds of positive weight from those of negative
+            weight ("bits").
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        HistogramReply | ProblemDocument
+    """
+
+    return (
+        await asyncio_detailed(
+            client=client,
+            body=body,
+        )
+    ).parsed

@@ -1,0 +1,93 @@
+"""Contains all the data models used in inputs/outputs"""
+
+from .batch_reply import BatchReply
+from .batch_request import BatchRequest
+from .body_search_by_upload import BodySearchByUpload
+from .case_change import CaseChange
+from .case_reply import CaseReply
+from .case_seed_reply import CaseSeedReply
+from .case_state import CaseState
+from .cases_reply import CasesReply
+from .explain_reply import ExplainReply
+from .export_format import ExportFormat
+from .histogram_reply import HistogramReply
+from .hit import Hit
+from .hit_attributes import HitAttributes
+from .image_reply import ImageReply
+from .image_reply_attributes import ImageReplyAttributes
+from .images_reply import ImagesReply
+from .judge_request import JudgeRequest
+from .judged_image import JudgedImage
+from .judgement_reply import JudgementReply
+from .judgement_reply_image_type_0 import JudgementReplyImageType0
+from .judgement_reply_search_type_0 import JudgementReplySearchType0
+from .judgements_reply import JudgementsReply
+from .listed_case import ListedCase
+from .listed_image import ListedImage
+from .listed_image_attributes import ListedImageAttributes
+from .livez_response_livez import LivezResponseLivez
+from .new_case import NewCase
+from .next_reply import NextReply
+from .next_request import NextRequest
+from .next_request_filter import NextRequestFilter
+from .problem_document import ProblemDocument
+from .problem_field import ProblemField
+from .progress_reply import ProgressReply
+from .readyz_response_readyz import ReadyzResponseReadyz
+from .search_reply import SearchReply
+from .search_reply_took_ms import SearchReplyTookMs
+from .search_request import SearchRequest
+from .search_request_combine import SearchRequestCombine
+from .search_request_filter import SearchRequestFilter
+from .seed import Seed
+from .seed_code import SeedCode
+from .strategy_name import StrategyName
+from .verdict import Verdict
+from .version_response_version import VersionResponseVersion
+
+__all__ = (
+    "BatchReply",
+    "BatchRequest",
+    "BodySearchByUpload",
+    "CaseChange",
+    "CaseReply",
+    "CaseSeedReply",
+    "CasesReply",
+    "CaseState",
+    "ExplainReply",
+    "ExportFormat",
+    "HistogramReply",
+    "Hit",
+    "HitAttributes",
+    "ImageReply",
+    "ImageReplyAttributes",
+    "ImagesReply",
+    "JudgedImage",
+    "JudgementReply",
+    "JudgementReplyImageType0",
+    "JudgementReplySearchType0",
+    "JudgementsReply",
+    "JudgeRequest",
+    "ListedCase",
+    "ListedImage",
+    "ListedImageAttributes",
+    "LivezResponseLivez",
+    "NewCase",
+    "NextReply",
+    "NextRequest",
+    "NextRequestFilter",
+    "ProblemDocument",
+    "ProblemField",
+    "ProgressReply",
+    "ReadyzResponseReadyz",
+    "SearchReply",
+    "SearchReplyTookMs",
+    "SearchRequest",
+    "SearchRequestCombine",
+    "SearchRequestFilter",
+    "Seed",
+    "SeedCode",
+    "StrategyName",
+    "Verdict",
+    "VersionResponseVersion",
+)

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from attrs import define as _attrs_define
+
+from ..types import UNSET, Unset
+
+if TYPE_CHECKING:
+    from ..models.judged_image import JudgedImage
+    from ..models.search_request import SearchRequest
+
+
+T = TypeVar("T", bound="JudgeRequest")
+
+
+@_attrs_define
+class JudgeRequest:
+    """Verdicts on images that one search has shown. In `search`, pictures are given by the code that stood for them."""
+
+    judgements: list[JudgedImage]
+    search: None | SearchRequest | Unset = UNSET
+
+    def to_dict(self) -> dict[str, Any]:
+        from ..models.search_request import SearchRequest  # noqa: PLC0415
+
+        judgements = []
+        for judgements_item_data in self.judgements:
+            judgements_item = judgements_item_data.to_dict()
+            judgements.append(judgements_item)
+
+        search: dict[str, Any] | None | Unset
+        if isinstance(self.search, Unset):
+            search = UNSET
+        elif isinstance(self.search, SearchRequest):
+            search = self.search.to_dict()
+        else:
+            search = self.search
+
+        field_dict: dict[str, Any] = {}
+
+        field_dict.update(
+            {
+                "judgements": judgements,
+            }
+        )
+        if search is not UNSET:
+            field_dict["search"] = search
+
+        return field_dict
+
+    @classmethod
+    def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
+        from ..models.judged_image import JudgedImage  # noqa: PLC0415
+        from ..models.search_request import SearchRequest  # noqa: PLC0415
+
+        d = dict(src_dict)
+        judgements = []
+        _judgements = d.pop("judgements")
+        for judgements_item_data in _judgements:
+            judgements_item = JudgedImage.from_dict(judgements_item_data)
+
+            judgements.append(judgements_item)
+
+        def _parse_search(data: object) -> None | SearchRequest | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                search_type_0 = SearchRequest.from_dict(data)
+
+                return search_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(None | SearchRequest | Unset, data)
+
+        search = _parse_search(d.pop("search", UNSET))
+
+        judge_request = cls(
+            judgements=judgements,
+            search=search,
+        )
+
+        return judge_request
