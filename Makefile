@@ -33,7 +33,7 @@ test: check ## The same, and all tests (ARGS=… for pytest); real servers need 
 	$(BIN)/pytest $(ARGS)
 
 client: install ## Make deploy/client anew from the searcher's routes, after a change of the API
-	PYTHONPATH=. $(BIN)/python deploy/client/generate.py
+	PYTHONPATH=. $(BIN)/python deploy/client/make_client.py
 
 simulate: install ## Run SEEDS=N simulations of the worker under faults (FIRST=N), or replay one step by step: SEED=N [RECORDS=N]
 	$(BIN)/python -m tests.simulator $(if $(SEED),--seed $(SEED)) $(if $(RECORDS),--records $(RECORDS)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FIRST),--first $(FIRST)) $(if $(WRITE),--write $(WRITE))

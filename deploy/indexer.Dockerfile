@@ -8,7 +8,17 @@ ARG BASE=python:3.11-slim
 # Only the list of dependencies counts for the cache of the minutes-long layer below, not the rest of pyproject.toml.
 FROM python:3.11-slim AS dependencies
 COPY pyproject.toml .
-RUN python3 -c 'import tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; print(*project["dependencies"], *project["optional-dependencies"]["onnx"], sep="\n")' >/dependencies.txt
+RUN python3 -c 'import tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; print(*project["dependencies"], *project["optional-dependencies"]["onnx"], sep="\n")' >/dependencies.txt \
+    && python3 -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["copies"], sep="\n")' >/copies.txt
+
+# The library for copy codes comes as source. It is built apart, so that no compiler stays.
+FROM ${BASE} AS copies
+COPY --from=dependencies /copies.txt /tmp/
+RUN apt-get update -qq \
+    && apt-get install -y -qq --no-install-recommends g++ \
+      $(python3 -c 'import ensurepip' 2>/dev/null || echo python3-dev python3-venv ca-certificates) \
+    && python3 -m venv /tmp/venv \
+    && /tmp/venv/bin/pip wheel -q --no-deps -w /wheels -r /tmp/copies.txt
 
 FROM ${BASE}
 ARG TORCH_INDEX=
@@ -25,6 +35,8 @@ RUN if ! python3 -c 'import ensurepip' 2>/dev/null; then \
 COPY --from=dependencies /dependencies.txt /tmp/
 RUN if [ -n "$TORCH_INDEX" ]; then grep '^torch' /tmp/dependencies.txt | xargs pip install -q --index-url "$TORCH_INDEX"; fi \
     && pip install -q -r /tmp/dependencies.txt
+COPY --from=copies /wheels /tmp/wheels
+RUN pip install -q --no-deps /tmp/wheels/*.whl
 
 # Downloaded weights, shared by a volume; the owner of the folder becomes the volume's.
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin catalogue \

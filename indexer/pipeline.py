@@ -7,7 +7,7 @@ here knows Kafka, Elasticsearch, or a clock of its own.
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -25,6 +25,7 @@ from indexer.retries import Retry, next_retry
 from indexer.retries import to_new_record as to_retry_record
 from indexer.turns import Turns
 from shared.document import Document, Kind
+from shared.encoding.copy_code import COPY_ENCODER_ID
 from shared.errors import RejectedError, RejectionReason
 from shared.event_log import LogWriter, NewRecord, Record
 from shared.images.decoded import DecodedImage
@@ -146,34 +147,41 @@ class Pipeline:
             attributes=event.attributes,
             content_sha256=digest,
         )
-        encoder_id = self._parts.encoder.encoder_id
         of_this_picture = previous.codes if previous is not None and previous.content_sha256 == digest else {}
-        if encoder_id in of_this_picture:
+        if self._wanted_codes() <= of_this_picture.keys():
             thumbnail = await self._kept_thumbnail(event.image_id)
             if thumbnail is not None or not self._settings.thumbnails:
                 return replace(document, codes=of_this_picture, thumbnail=thumbnail), Outcome.REUSED
-        code, thumbnail = await self._coded(content)
-        return replace(document, codes={**of_this_picture, encoder_id: code}, thumbnail=thumbnail), Outcome.INDEXED
+        codes, thumbnail = await self._coded(content)
+        return replace(document, codes={**of_this_picture, **codes}, thumbnail=thumbnail), Outcome.INDEXED
 
     async def _with_code(self, stored: Document, content: bytes) -> Document:
         """The stored document with a code of this picture beside those it has."""
-        code, thumbnail = await self._coded(content)
+        codes, thumbnail = await self._coded(content)
         digest = hashlib.sha256(content).hexdigest()
         # Where the picture behind the URL has changed, the codes are of several pictures, and no update may reuse them.
         one_picture = not stored.codes or stored.content_sha256 == digest
         return replace(
             stored,
-            codes={**stored.codes, self._parts.encoder.encoder_id: code},
+            codes={**stored.codes, **codes},
             content_sha256=digest if one_picture else "",
             thumbnail=thumbnail,
         )
 
-    async def _coded(self, content: bytes) -> tuple[bytes, bytes | None]:
-        """The hash code of a picture, and its thumbnail where one is kept."""
+    def _wanted_codes(self) -> set[str]:
+        own = {self._parts.encoder.encoder_id}
+        # A picture too flat for a copy code is embedded again at each update. There are few.
+        return own | {COPY_ENCODER_ID} if self._settings.copy_codes else own
+
+    async def _coded(self, content: bytes) -> tuple[Mapping[str, bytes], bytes | None]:
+        """The codes of a picture by encoder id, and its thumbnail where one is kept."""
         async with self._in_stage("decode"), self._timed("decode"):
             decoded = await self._parts.decoder.decode(content, thumbnail=self._settings.thumbnails)
         async with self._in_stage("embed"):
-            return await self._codes.submit(decoded), decoded.thumbnail
+            codes = {self._parts.encoder.encoder_id: await self._codes.submit(decoded)}
+        if decoded.copy_code is not None:
+            codes[COPY_ENCODER_ID] = decoded.copy_code
+        return codes, decoded.thumbnail
 
     async def _kept_thumbnail(self, image_id: str) -> bytes | None:
         if not self._settings.thumbnails:

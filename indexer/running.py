@@ -21,6 +21,7 @@ from indexer.patience import Patience
 from indexer.pipeline import Pipeline
 from indexer.pipeline_parts import PictureEncoder, PipelineParts
 from indexer.workers import Workers, WorkersParts
+from shared.encoding.copy_code import check_copy_codes
 from shared.encoding.encoder import Encoder, load_encoder
 from shared.encoding.opening import check_embedder
 from shared.errors import EXIT_BUG, ConfigurationError
@@ -58,6 +59,7 @@ def _refuse_wrong_settings(settings: Settings) -> None:
     event_logs.open_reader(settings).close()
     UrlRules.of(settings.fetch_allowed_hosts, settings.fetch_public_hosts)
     check_embedder(settings)
+    check_copy_codes(settings)
 
 
 def now() -> datetime:
@@ -66,11 +68,11 @@ def now() -> datetime:
 
 
 @asynccontextmanager
-async def pictures(settings: Settings) -> AsyncIterator[tuple[EventFetcher, DecoderPool]]:
-    """The way from an event's URL to its decoded picture."""
+async def pictures(settings: Settings, *, copy_codes: bool = False) -> AsyncIterator[tuple[EventFetcher, DecoderPool]]:
+    """The way from an event's URL to its decoded picture, with its copy code where that is asked for."""
     async with (
         Fetcher(FetchLimits.of(settings)) as web,
-        DecoderPool(DecodeLimits.of(settings, cores=os.cpu_count() or 1)) as decoder,
+        DecoderPool(DecodeLimits.of(settings, cores=os.cpu_count() or 1), copy_codes=copy_codes) as decoder,
     ):
         yield EventFetcher(web, settings.fetch_allowed_roots, settings.fetch_bytes_max), decoder
 
@@ -118,7 +120,7 @@ class _WorkerProcess:
     async def _work(self, store: Store, encoder: Encoder, until_caught_up: bool) -> None:
         settings, metrics = self._settings, self._metrics
         metrics.encoder.labels(encoder.encoder_id).set(1)
-        async with pictures(settings) as (fetcher, decoder):
+        async with pictures(settings, copy_codes=settings.copy_codes) as (fetcher, decoder):
             with ExitStack() as stack:
                 # Readers first: where credentials are wrong from the start, they say so.
                 events = stack.enter_context(closing(event_logs.open_reader(settings)))

@@ -137,6 +137,11 @@ class Settings(BaseSettings):
         le=256 * MEBIBYTE,
         description="A larger event is a dead letter (an inline picture of 10 MiB takes 13.4 MiB).",
     )
+    copy_codes: bool = Field(
+        False,
+        description="Keep a copy code (PDQ, 256 bits) with each image, by which `searcher duplicates` finds the same "
+        "photo; needs the extra `copies`. It takes some 5 ms of a decoding child for each picture.",
+    )
     thumbnails: bool = Field(True, description="Keep a WebP thumbnail (longest side 256 pixels) with each image.")
 
     # Fetching and decoding

@@ -118,6 +118,7 @@ class FakeDecoder:
     """Takes any bytes for a picture, but b"broken"; equal bytes give equal pixels."""
 
     decoded: int = 0
+    copy_codes: bool = False
 
     async def decode(
         self, content: bytes, *, thumbnail: bool, crop: tuple[float, float, float, float] | None = None
@@ -127,7 +128,9 @@ class FakeDecoder:
         self.decoded += 1
         digest = np.frombuffer(hashlib.sha256(content).digest(), dtype=np.uint8)
         pixels = np.resize(digest, (SIDE, SIDE, 3))
-        return DecodedImage(pixels, b"thumbnail of " + content if thumbnail else None, SIDE, SIDE)
+        small = b"thumbnail of " + content if thumbnail else None
+        copy_code = digest[::-1].tobytes() if self.copy_codes and content != b"flat" else None
+        return DecodedImage(pixels, small, SIDE, SIDE, copy_code)
 
 
 @dataclass

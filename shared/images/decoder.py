@@ -19,7 +19,7 @@ import numpy as np
 import shared
 from shared.errors import DependencyUnavailableError, QueryInvalidError
 from shared.images.decoded import SIDE, DecodedImage
-from shared.images.decoder_child import DECODED, READY, REFUSALS, REPLY, REQUEST
+from shared.images.decoder_child import COPY_CODES, DECODED, READY, REFUSALS, REPLY, REQUEST
 from shared.images.picture import WHOLE, Crop, DecodeLimits, PictureRefusedError, Refusal
 
 # What a parser leaks, and what a picture that took over its child can do to later pictures, ends after so many. A start
@@ -29,14 +29,18 @@ PICTURES_PER_CHILD = 1000
 _START_SECONDS = 60.0
 _PIXEL_BYTES = SIDE * SIDE * 3
 _THUMBNAIL_BYTES_MAX = 1024 * 1024
+_COPY_CODE_BYTES_MAX = 64
 
 
 class DecoderPool:
     """Decodes as many pictures at once as it has children; further ones wait for a free child, the oldest first."""
 
-    def __init__(self, limits: DecodeLimits, *, pictures_per_child: int = PICTURES_PER_CHILD) -> None:
+    def __init__(
+        self, limits: DecodeLimits, *, pictures_per_child: int = PICTURES_PER_CHILD, copy_codes: bool = False
+    ) -> None:
+        """With `copy_codes` each decoded picture comes with its copy code; the extra `copies` must be installed."""
         self._limits = limits
-        self._children = [_Child(limits, pictures_per_child) for _ in range(limits.processes)]
+        self._children = [_Child(limits, pictures_per_child, copy_codes) for _ in range(limits.processes)]
         # The last one back goes first, so that a searcher's few pictures meet a warm child.
         self._idle: asyncio.LifoQueue[_Child] = asyncio.LifoQueue()
         for child in self._children:
@@ -97,9 +101,10 @@ def _check_crop(crop: Crop) -> None:
 class _Child:
     """A place for one process, which is replaced when it has died, was killed, or has decoded enough."""
 
-    def __init__(self, limits: DecodeLimits, pictures_max: int) -> None:
+    def __init__(self, limits: DecodeLimits, pictures_max: int, copy_codes: bool) -> None:
         self._limits = limits
         self._pictures_max = pictures_max
+        self._copy_codes = copy_codes
         self._process: _Process | None = None
 
     @property
@@ -111,7 +116,7 @@ class _Child:
         """The process; a new one where none lives."""
         if self._process is None or self._process.reader.at_eof():
             await self.stop()
-            self._process = await _start_process(self._limits)
+            self._process = await _start_process(self._limits, self._copy_codes)
         return self._process
 
     async def stop(self) -> None:
@@ -157,15 +162,19 @@ class _Process:
         self.writer.write(REQUEST.pack(len(content), thumbnail, *crop))
         self.writer.write(content)
         await self.writer.drain()
-        status, width, height, thumbnail_bytes = REPLY.unpack(await self.reader.readexactly(REPLY.size))
+        status, width, height, thumbnail_bytes, copy_code_bytes = REPLY.unpack(
+            await self.reader.readexactly(REPLY.size)
+        )
         # The child has read hostile bytes, so what it says is not believed.
-        if status > len(REFUSALS) or thumbnail_bytes > _THUMBNAIL_BYTES_MAX:
+        too_long = thumbnail_bytes > _THUMBNAIL_BYTES_MAX or copy_code_bytes > _COPY_CODE_BYTES_MAX
+        if status > len(REFUSALS) or too_long:
             raise _NonsenseError
         if status != DECODED:
             return REFUSALS[int(status) - 1]
         pixels = np.frombuffer(await self.reader.readexactly(_PIXEL_BYTES), np.uint8).reshape(SIDE, SIDE, 3)
         small = await self.reader.readexactly(thumbnail_bytes) if thumbnail_bytes else None
-        return DecodedImage(pixels, small, width, height)
+        copy_code = await self.reader.readexactly(copy_code_bytes) if copy_code_bytes else None
+        return DecodedImage(pixels, small, width, height, copy_code)
 
     async def kill(self) -> None:
         self.popen.kill()
@@ -177,12 +186,12 @@ class _NonsenseError(Exception):
     """The child does not keep to the protocol."""
 
 
-async def _start_process(limits: DecodeLimits) -> _Process:
+async def _start_process(limits: DecodeLimits, copy_codes: bool) -> _Process:
     ours, theirs = socket.socketpair()
     with theirs:
         reader, writer = await asyncio.open_connection(sock=ours, limit=2 * _PIXEL_BYTES)
         try:
-            process = _Process(_popen(limits, theirs), reader, writer)
+            process = _Process(_popen(limits, copy_codes, theirs), reader, writer)
         except OSError as error:
             writer.transport.abort()
             raise DependencyUnavailableError(f"no process to decode pictures starts: {error.strerror}") from error
@@ -198,14 +207,24 @@ async def _start_process(limits: DecodeLimits) -> _Process:
     return process
 
 
-def _popen(limits: DecodeLimits, connection: socket.socket) -> "subprocess.Popen[bytes]":
+def _popen(limits: DecodeLimits, copy_codes: bool, connection: socket.socket) -> "subprocess.Popen[bytes]":
     # -P keeps the working directory off the module path, and the parent's environment (it may hold secrets) stays here.
     # A session of its own keeps the terminal's Ctrl-C away.
     environment = {"PYTHONPATH": str(Path(shared.__file__).parents[1])}
+    if copy_codes:
+        # NumPy's linear algebra, which is not used, would take address space for each core.
+        environment["OPENBLAS_NUM_THREADS"] = "1"
     if "LD_LIBRARY_PATH" in os.environ:
         environment["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", "shared.images.decoder_child", json.dumps(asdict(limits))],
+        [
+            sys.executable,
+            "-P",
+            "-m",
+            "shared.images.decoder_child",
+            json.dumps(asdict(limits)),
+            *([COPY_CODES] if copy_codes else []),
+        ],
         stdin=connection.fileno(),
         stdout=subprocess.DEVNULL,
         env=environment,

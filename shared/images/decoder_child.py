@@ -1,12 +1,13 @@
 """The child process that decodes: reads pictures from its standard input (a socket), answers on the same socket.
 
-Run as `python -m shared.images.decoder_child LIMITS` by `decoder.DecoderPool`, LIMITS being the fields of a
-`DecodeLimits` as JSON. It ends when the other end of the socket is closed.
+Run as `python -m shared.images.decoder_child LIMITS [copy-codes]` by `decoder.DecoderPool`, LIMITS being the fields of
+a `DecodeLimits` as JSON; with the second argument each picture gets its copy code. It ends when the other end of the
+socket is closed.
 
 The frames, all numbers big-endian. First the child sends READY. A request is REQUEST (bytes of the picture, whether a
 thumbnail is wanted, left, top, right, bottom of the crop), then the picture. A reply is REPLY (status, width, height,
-bytes of the thumbnail or 0); with status DECODED the pixels and the thumbnail follow, any other status is the place of
-a `Refusal`, counted from 1.
+bytes of the thumbnail or 0, bytes of the copy code or 0); with status DECODED the pixels, the thumbnail and the copy
+code follow, any other status is the place of a `Refusal`, counted from 1.
 """
 
 import json
@@ -21,13 +22,14 @@ from io import BufferedRWPair
 
 from PIL import Image
 
-from shared.images.picture import DecodeLimits, Picture, PictureRefusedError, Refusal, decode
+from shared.images.picture import CopyCodeOf, DecodeLimits, Picture, PictureRefusedError, Refusal, decode
 
 READY = b"\x01"
 REQUEST = struct.Struct(">I?4d")
-REPLY = struct.Struct(">BIII")
+REPLY = struct.Struct(">BIIII")
 DECODED = 0
 REFUSALS = tuple(Refusal)
+COPY_CODES = "copy-codes"
 
 _NICENESS = 10
 
@@ -35,6 +37,7 @@ _NICENESS = 10
 def main() -> None:
     """Confine this process, then decode until the parent closes the socket."""
     limits = DecodeLimits(**json.loads(sys.argv[1]))
+    copy_code_of = _copy_code_of() if COPY_CODES in sys.argv[2:] else None
     _confine(limits)
     # Where cores are short the network should have them: it is what a full pipeline waits for, with decoded pictures
     # ahead of it. Where it waits for pictures, the cores are free.
@@ -43,11 +46,18 @@ def main() -> None:
         try:
             stream.write(READY)
             stream.flush()
-            while _serve_one(stream, limits):
+            while _serve_one(stream, limits, copy_code_of):
                 pass
         except ConnectionError:
             # The parent is gone, and nobody is left who wants the answer.
             os._exit(0)
+
+
+def _copy_code_of() -> CopyCodeOf:
+    # NumPy doubles the time that a start takes, so only who needs it imports it.
+    from shared.encoding.copy_code_pdq import copy_code_of  # noqa: PLC0415
+
+    return copy_code_of
 
 
 def _confine(limits: DecodeLimits) -> None:
@@ -64,7 +74,7 @@ def _confine(limits: DecodeLimits) -> None:
     os.dup2(nowhere, sys.stderr.fileno())
 
 
-def _serve_one(stream: BufferedRWPair, limits: DecodeLimits) -> bool:
+def _serve_one(stream: BufferedRWPair, limits: DecodeLimits, copy_code_of: CopyCodeOf | None) -> bool:
     header = stream.read(REQUEST.size)
     if len(header) < REQUEST.size:
         return False
@@ -74,9 +84,10 @@ def _serve_one(stream: BufferedRWPair, limits: DecodeLimits) -> bool:
         return False
     _grant_seconds(limits.seconds)
     try:
-        _send(stream, decode(content, limits, thumbnail=thumbnail, crop=(left, top, right, bottom)))
+        crop = (left, top, right, bottom)
+        _send(stream, decode(content, limits, thumbnail=thumbnail, crop=crop, copy_code_of=copy_code_of))
     except PictureRefusedError as error:
-        stream.write(REPLY.pack(1 + REFUSALS.index(error.refusal), 0, 0, 0))
+        stream.write(REPLY.pack(1 + REFUSALS.index(error.refusal), 0, 0, 0, 0))
     stream.flush()
     return True
 
@@ -98,10 +109,11 @@ def _limit(which: int, value: int) -> None:
 
 
 def _send(stream: BufferedRWPair, picture: Picture) -> None:
-    thumbnail = picture.thumbnail or b""
-    stream.write(REPLY.pack(DECODED, picture.width, picture.height, len(thumbnail)))
+    thumbnail, copy_code = picture.thumbnail or b"", picture.copy_code or b""
+    stream.write(REPLY.pack(DECODED, picture.width, picture.height, len(thumbnail), len(copy_code)))
     stream.write(picture.pixels)
     stream.write(thumbnail)
+    stream.write(copy_code)
 
 
 if __name__ == "__main__":

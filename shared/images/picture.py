@@ -7,6 +7,7 @@ a child starts in a tenth of a second.
 import io
 import math
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -108,15 +109,28 @@ class Picture:
     thumbnail: bytes | None
     width: int
     height: int
+    copy_code: bytes | None = None
 
 
-def decode(content: bytes, limits: DecodeLimits, *, thumbnail: bool, crop: Crop = WHOLE) -> Picture:
+CopyCodeOf = Callable[[Image.Image], bytes | None]
+"""Gives the copy code of an upright RGB picture, None where it has none."""
+
+
+def decode(
+    content: bytes,
+    limits: DecodeLimits,
+    *,
+    thumbnail: bool,
+    crop: Crop = WHOLE,
+    copy_code_of: CopyCodeOf | None = None,
+) -> Picture:
     """Decode a JPEG, PNG or WebP picture; identical bytes give identical pixels, with and without a thumbnail.
 
     Upright by its EXIF orientation, alpha laid on white, colour profiles ignored, `crop` cut out and squashed to the
     square with a bilinear (antialiased) filter. Of an animated picture the first frame is taken: it shows the product,
     and refusing it would lose an item for a decoration. The thumbnail (WebP, longest side 256, never enlarged) shows
-    the whole picture and carries no metadata. PictureRefusedError where the picture breaks a limit or is damaged.
+    the whole picture and carries no metadata; so does the copy code, where `copy_code_of` is given. PictureRefusedError
+    where the picture breaks a limit or is damaged.
     For one thread of a process only: it changes what becomes of warnings for a while.
     """
     if len(content) > limits.bytes_max:
@@ -128,7 +142,7 @@ def decode(content: bytes, limits: DecodeLimits, *, thumbnail: bool, crop: Crop 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of odd metadata, which is of no use here.
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            return _decode(content, file_format, limits, thumbnail, crop)
+            return _decode(content, file_format, limits, thumbnail=thumbnail, crop=crop, copy_code_of=copy_code_of)
     except PictureRefusedError:
         raise
     except MemoryError as error:
@@ -154,7 +168,15 @@ def _format_of(content: bytes) -> str | None:
     return None
 
 
-def _decode(content: bytes, file_format: str, limits: DecodeLimits, thumbnail: bool, crop: Crop) -> Picture:
+def _decode(
+    content: bytes,
+    file_format: str,
+    limits: DecodeLimits,
+    *,
+    thumbnail: bool,
+    crop: Crop,
+    copy_code_of: CopyCodeOf | None,
+) -> Picture:
     image = Image.open(io.BytesIO(content), formats=(file_format,))
     width, height = image.size
     _check_size(width, height, limits)
@@ -173,6 +195,7 @@ def _decode(content: bytes, file_format: str, limits: DecodeLimits, thumbnail: b
         thumbnail=_thumbnail(upright, width, height) if thumbnail else None,
         width=width,
         height=height,
+        copy_code=copy_code_of(upright) if copy_code_of is not None else None,
     )
 
 

@@ -1,6 +1,7 @@
 """The pool of decoding processes: one bad picture costs one child, and no other picture."""
 
 import asyncio
+import io
 import os
 import resource
 import select
@@ -17,7 +18,7 @@ import pytest
 from PIL import Image
 
 from shared.errors import DependencyUnavailableError, QueryInvalidError, RejectedError, RejectionReason
-from shared.images.decoder import DecoderPool
+from shared.images.decoder import PICTURES_PER_CHILD, DecoderPool
 from shared.images.picture import SIDE, DecodeLimits, PictureRefusedError, Refusal, decode
 from tests.pictures import draw, encode
 
@@ -27,9 +28,15 @@ PICTURE = encode(draw(), "JPEG")
 Answer = TypeVar("Answer")
 
 
-def with_pool(use: Callable[[DecoderPool], Awaitable[Answer]], limits: DecodeLimits = LIMITS, **options: int) -> Answer:
+def with_pool(
+    use: Callable[[DecoderPool], Awaitable[Answer]],
+    limits: DecodeLimits = LIMITS,
+    *,
+    pictures_per_child: int = PICTURES_PER_CHILD,
+    copy_codes: bool = False,
+) -> Answer:
     async def run() -> Answer:
-        async with DecoderPool(limits, **options) as pool:
+        async with DecoderPool(limits, pictures_per_child=pictures_per_child, copy_codes=copy_codes) as pool:
             return await use(pool)
 
     return asyncio.run(run())
@@ -64,6 +71,18 @@ def test_a_picture_is_decoded_as_by_the_plain_function() -> None:
     assert image.pixels.dtype == np.uint8
     assert image.pixels.tobytes() == plain.pixels
     assert (image.thumbnail, image.width, image.height) == (plain.thumbnail, plain.width, plain.height)
+
+
+def test_pictures_come_with_their_copy_codes_where_these_are_asked_for() -> None:
+    copy_code_pdq = pytest.importorskip("shared.encoding.copy_code_pdq", exc_type=ImportError)
+    flat = encode(Image.new("RGB", (300, 200), "white"), "PNG")
+
+    async def decode_all(pool: DecoderPool) -> list[bytes | None]:
+        return [(await pool.decode(content, thumbnail=True)).copy_code for content in (PICTURE, flat)]
+
+    upright = Image.open(io.BytesIO(PICTURE)).convert("RGB")
+    assert with_pool(decode_all, copy_codes=True) == [copy_code_pdq.copy_code_of(upright), None]
+    assert with_pool(decode_all) == [None, None]
 
 
 def test_many_pictures_at_once_each_get_their_own_answer() -> None:
@@ -138,7 +157,7 @@ def test_a_child_that_died_while_idle_takes_no_picture_along() -> None:
 
 def test_a_child_that_talks_nonsense_is_not_believed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     taken_over = tmp_path / "python"
-    taken_over.write_text("#!/bin/sh\nprintf '\\001" + "\\377" * 13 + "' >&0\nexec cat >/dev/null\n")
+    taken_over.write_text("#!/bin/sh\nprintf '\\001" + "\\377" * 17 + "' >&0\nexec cat >/dev/null\n")
     taken_over.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(taken_over))
     assert with_pool(lambda pool: refusal_of(pool.decode(PICTURE, thumbnail=False))) is Refusal.FATAL

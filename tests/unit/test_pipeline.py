@@ -21,6 +21,7 @@ from indexer.pipeline import Pipeline
 from indexer.pipeline_parts import PipelineParts
 from indexer.planning import Outcome
 from shared.document import Kind
+from shared.encoding.copy_code import COPY_ENCODER_ID
 from shared.errors import RejectionReason, StoreUnavailableError
 from shared.event_log import Record
 from shared.metrics import IndexerMetrics
@@ -131,6 +132,30 @@ async def test_an_event_sent_again_adds_the_encoders_code_and_leaves_the_rest() 
         assert await rig.put(event()) is Outcome.REPEATED
         assert await rig.put(event(version=2)) is Outcome.REUSED
         assert rig.document("a").codes == codes
+
+
+async def test_each_image_gets_a_copy_code_beside_the_encoders_where_these_are_kept() -> None:
+    async with running(copy_codes=True) as rig:
+        rig.decoder.copy_codes = True
+        await rig.put(event())
+        before = rig.document("a").codes
+        assert set(before) == {"fake-256", COPY_ENCODER_ID}
+        assert await rig.put(event(version=2)) is Outcome.REUSED
+        assert rig.document("a").codes == before
+        await rig.put(event(version=3, picture=b"flat"))
+        assert set(rig.document("a").codes) == {"fake-256"}
+        assert await rig.put(event(version=4, picture=b"flat")) is Outcome.INDEXED
+
+
+async def test_an_update_adds_the_copy_code_of_an_image_from_before_they_were_kept() -> None:
+    async with running(copy_codes=True) as rig:
+        await rig.put(event())
+        before = rig.document("a").codes
+        rig.decoder.copy_codes = True
+        assert await rig.put(event(version=2)) is Outcome.INDEXED
+        after = rig.document("a").codes
+        assert after.keys() == {"fake-256", COPY_ENCODER_ID}
+        assert before.items() <= after.items()
 
 
 async def test_an_update_with_the_same_picture_keeps_the_codes_of_other_encoders() -> None:
