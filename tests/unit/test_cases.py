@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 
 from searcher.__main__ import main
 from shared.document import Document
+from tests.described import described_client
 from tests.searchers import ENCODER, FakeSearcher, code_near, code_of, fake_searcher, image
 
 PICTURE = b"\xff\xd8\xff picture of a mug"
@@ -32,7 +33,7 @@ def made(url: str) -> Iterator[FakeSearcher]:
 @pytest.fixture
 def client(made: FakeSearcher) -> Iterator[TestClient]:
     app = made.app()
-    with TestClient(app, base_url=BASE) as client:
+    with described_client(app, BASE, follow_redirects=True) as client:
         yield client
     app.state.services.casework.desk.close()
 
@@ -209,7 +210,7 @@ def test_a_judgement_that_makes_no_sense_is_refused(client: TestClient, request_
 def test_searches_go_on_while_the_workbench_is_away() -> None:
     with fake_searcher(workbench_url="postgresql://nobody@127.0.0.1:1/none") as made:
         made.put(mug("mug-1"))
-        with TestClient(made.app(), base_url=BASE) as client:
+        with described_client(made.app(), BASE) as client:
             reply = client.get("/v1/cases")
             assert (reply.status_code, reply.json()["reason"]) == (503, "workbench_unavailable")
             assert reply.headers["retry-after"] == "5"

@@ -14,6 +14,7 @@ from searcher.wire import SearchReply, SearchRequest
 from shared.document import Document, Kind
 from shared.hash_code import hamming_distances
 from shared.rolling_window import to_milliseconds
+from tests.described import described_client
 from tests.searchers import ENCODER, NOW, FakeSearcher, code_near, fake_searcher, image
 
 SEED = bytes(range(32))
@@ -38,7 +39,7 @@ def without_documents(made: FakeSearcher) -> FakeSearcher:
 
 @pytest.fixture
 def client(made: FakeSearcher) -> Iterator[TestClient]:
-    with TestClient(made.app(), base_url="http://127.0.0.1:8000") as ready:
+    with described_client(made.app(), "http://127.0.0.1:8000") as ready:
         yield ready
 
 

@@ -22,6 +22,7 @@ from searcher.cursors import encode_cursor
 from searcher.querying import build_request, print_reply
 from shared.errors import QueryInvalidError
 from shared.store import PageCursor
+from tests.described import described_client
 from tests.searchers import ENCODER, NOW, FakeSearcher, code_near, code_of, fake_searcher, image
 
 BASE = "http://127.0.0.1:8080"
@@ -32,7 +33,7 @@ BY_CODE: dict[str, Any] = {"seeds": [{"code": CODE.hex()}]}
 
 @contextmanager
 def client_of(made: FakeSearcher) -> Iterator[TestClient]:
-    with TestClient(made.app(), base_url=BASE, follow_redirects=False) as client:
+    with described_client(made.app(), BASE) as client:
         yield client
 
 

@@ -1,0 +1,81 @@
+"""The API's description: complete, true, and what the client in deploy/client was made from."""
+
+import filecmp
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import ValidationError
+from make_client import DESCRIPTION, HERE, PACKAGE, make_client
+
+from searcher.problems import PROBLEM_TYPE
+from searcher.web import api_description
+from tests.described import check_reply
+
+
+class Answered:
+    """A reply with this body."""
+
+    def __init__(self, body: object, media_type: str = "application/json", status_code: int = 200) -> None:
+        self.status_code = status_code
+        self.headers = {"content-type": media_type}
+        self._body = body
+
+    def json(self) -> Any:
+        return self._body
+
+
+def operations() -> list[tuple[str, dict[str, Any]]]:
+    found = api_description()["paths"]
+    return [(path, operation) for path, methods in found.items() for operation in methods.values()]
+
+
+def test_every_operation_has_its_own_name() -> None:
+    names = [operation["operationId"] for _, operation in operations()]
+    assert len(names) == len(set(names))
+    assert {"search", "open_case", "judge"} <= set(names)
+    assert [name for name in names if not name.isidentifier() or "v1" in name] == []
+
+
+def test_every_operation_says_what_it_does_and_answers() -> None:
+    for path, operation in operations():
+        assert operation["description"], path
+        assert operation["tags"], path
+        good = [reply for status, reply in operation["responses"].items() if status.startswith("2")]
+        assert good, path
+        for reply in good:
+            assert all(content["schema"] for content in reply["content"].values()), path
+
+
+def test_every_problem_is_a_problem_document() -> None:
+    for path, operation in operations():
+        problems = {status: reply for status, reply in operation["responses"].items() if not status.startswith("2")}
+        assert "default" in problems, path
+        for status, reply in problems.items():
+            assert list(reply["content"]) == [PROBLEM_TYPE], (path, status)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Answered({"bits": 1, "counts": [1], "as_of": "now", "more": 1}),
+        Answered({"bits": "many", "counts": [1], "as_of": "now"}),
+        Answered({"title": "Teapot"}, PROBLEM_TYPE, 418),
+    ],
+)
+def test_a_reply_that_is_not_as_described_is_noticed(reply: Answered) -> None:
+    with pytest.raises(ValidationError):
+        check_reply("POST", "/v1/histogram", reply)
+    check_reply("POST", "/v1/histogram", Answered({"bits": 1, "counts": [1, 2], "as_of": "now"}))
+
+
+def test_the_client_is_made_from_the_api_as_it_is(tmp_path: Path) -> None:
+    make_client(tmp_path)
+    made = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    kept = {
+        path.relative_to(HERE).as_posix()
+        for path in (HERE / DESCRIPTION, *(HERE / PACKAGE).rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert made == kept, "run `make client`"
+    assert filecmp.cmpfiles(tmp_path, HERE, made, shallow=False)[1:] == ([], []), "run `make client`"
