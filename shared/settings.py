@@ -19,7 +19,7 @@ from shared.hash_code import validate_bits
 
 MEBIBYTE = 1024 * 1024
 ENV_FILE = ".env"
-_SECRETS = ("kafka_password", "elasticsearch_api_key", "workbench_password")
+_SECRETS = ("kafka_password", "elasticsearch_api_key", "workbench_password", "webhook_secret")
 
 Names = Annotated[tuple[str, ...], NoDecode]
 """A comma-separated list in the environment, a tuple in the code."""
@@ -198,7 +198,11 @@ class Settings(BaseSettings):
     )
 
     # Searcher
-    http_host: str = Field("127.0.0.1", description="Address that the searcher listens on.")
+    http_host: str = Field(
+        "127.0.0.1",
+        description="Address that the searcher listens on; another than loopback only once there is a key "
+        "(`searcher keys create`), or behind a trusted proxy.",
+    )
     http_port: int = Field(8080, ge=0, le=65535, description="Port that the searcher listens on; 0: any free one.")
     neighbours_max: int = Field(1000, ge=1, le=10_000, description="Largest k of a query.")
     upload_bytes_max: int = Field(
@@ -207,6 +211,22 @@ class Settings(BaseSettings):
     search_seconds: float = Field(10.0, gt=0, le=300, description="Seconds that a query may wait for the store.")
     http_requests_max: int = Field(
         128, ge=1, le=10_000, description="Requests that the searcher answers at once; further ones get a 503."
+    )
+    trusted_proxies: Names = Field(
+        (),
+        description="Addresses or ranges (10.1.2.0/28), separated by commas, of a proxy that signs people in (such as "
+        "oauth2-proxy) and says in headers who asks; from elsewhere these headers count for nothing.",
+    )
+    user_header: str = Field(
+        "X-Forwarded-User", min_length=1, description="Header in which a trusted proxy names the user."
+    )
+    groups_header: str = Field(
+        "X-Forwarded-Groups", min_length=1, description="Header in which it names the user's groups, with commas."
+    )
+    group_scopes: Names = Field(
+        ("*=read",),
+        description="What those groups may do: GROUP=SCOPE, separated by commas, with read, judge or administer; * is "
+        "everybody whom the proxy lets in. The highest of a user's counts.",
     )
 
     # Watching
@@ -328,13 +348,41 @@ class Settings(BaseSettings):
         5.0, gt=0, le=300, description="Seconds that a request may wait for that database."
     )
 
+    # Webhooks
+    webhook_urls: Names = Field(
+        (),
+        description="URLs that alerts and decisions are posted to, separated by commas. They are shown and logged, so "
+        "they hold no secret; private addresses must be named in CATALOGUE_FETCH_ALLOWED_HOSTS.",
+    )
+    webhook_secret: SecretStr | None = Field(
+        None, description="What they are signed with: whsec_ and 24 to 64 random bytes in base64 (Standard Webhooks)."
+    )
+    webhook_secret_file: Path | None = Field(None, description="File that holds it.")
+    webhook_seconds: float = Field(10.0, gt=0, le=60, description="Seconds that a receiver may take to answer.")
+    webhook_tries: int = Field(
+        10,
+        ge=1,
+        le=1000,
+        description="Tries of a delivery, with pauses that double from 5 s; then it is kept as failed. Ten take 43 "
+        "minutes.",
+    )
+    webhook_pause_seconds_max: float = Field(3600.0, gt=0, le=86_400, description="Longest of these pauses.")
+
     # Fitting
     bits: int = Field(256, description="Bits of a hash code, a multiple of 16 up to 4096; used by fit.")
     binarizer: Literal["itq", "pca-rotation", "hyperplanes", "hyperplanes-centred", "median"] = Field(
         "itq", description="How fit turns embeddings into bits."
     )
 
-    @field_validator("fetch_allowed_hosts", "fetch_allowed_roots", "resident_fields", mode="before")
+    @field_validator(
+        "fetch_allowed_hosts",
+        "fetch_allowed_roots",
+        "resident_fields",
+        "webhook_urls",
+        "trusted_proxies",
+        "group_scopes",
+        mode="before",
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -359,7 +407,9 @@ class Settings(BaseSettings):
                     raise ValueError(f"{name}_file: {error.strerror}: {path}") from error
         return values
 
-    def secret(self, name: Literal["kafka_password", "elasticsearch_api_key", "workbench_password"]) -> str | None:
+    def secret(
+        self, name: Literal["kafka_password", "elasticsearch_api_key", "workbench_password", "webhook_secret"]
+    ) -> str | None:
         """A secret as it is now: its file is read again, so that what an operator renews is used without a restart."""
         path: Path | None = getattr(self, f"{name}_file")
         known: SecretStr | None = getattr(self, name)
@@ -398,12 +448,15 @@ def settings_table() -> str:
     """The README's table of settings, as Markdown."""
     rows = ["| setting | default | meaning |", "| --- | --- | --- |"]
     for name, field in Settings.model_fields.items():
-        default = "" if field.default in (None, "", ()) else f"`{_plain(field.default)}`"
+        default = "" if field.default in (None, "", ()) else f"`{plain(field.default)}`"
         rows.append(f"| `CATALOGUE_{name.upper()}` | {default} | {field.description} |".replace("|  |", "| |"))
     return "\n".join(rows)
 
 
-def _plain(default: object) -> str:
+def plain(default: object) -> str:
+    """A setting's default as it would be written in `.env`."""
+    if isinstance(default, tuple):
+        return ",".join(default)
     return str(default).lower() if isinstance(default, bool) else str(default)
 
 
