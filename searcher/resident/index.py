@@ -6,8 +6,8 @@ or what they show is copied together, up to some seconds). Who waits goes before
 """
 
 import os
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Generator, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -17,11 +17,12 @@ from searcher.resident import scan
 from searcher.resident.block_scan import BlockScan, Near
 from searcher.resident.fair_lock import FairLock
 from searcher.resident.hamming_sum import HammingSum
-from searcher.resident.measure import Distances, Measure, PlainMeasure, measure_of
+from searcher.resident.hits import ResidentHits
+from searcher.resident.measure import Distances, Measure, NearestMeasure, PlainMeasure, measure_of
 from searcher.resident.pairs import PairJob, Progress, pairs_within
 from searcher.resident.row_table import Rows
 from searcher.resident.rows import ImageRows, IndexFullError
-from searcher.resident.shown_file import Places, ShownFile
+from searcher.resident.shown_file import ShownFile
 from searcher.resident.visibility import Visibility
 from shared.errors import QueryInvalidError
 from shared.store import Change, Restriction
@@ -32,41 +33,6 @@ __all__ = ["IndexFullError", "ResidentHits", "ResidentImage", "ResidentIndex"]
 _CHUNK = 2048
 # Queries of a batch that are compared with a block at once.
 _QUERIES = 16
-
-
-@dataclass(frozen=True, slots=True)
-class ResidentHits:
-    """Images near a query, ordered by (distance, code points of the image id) and cut by this order.
-
-    `distances`, `versions` and `event_times_ms` (milliseconds since the epoch) have the shape (hits,). `compared` is
-    how many codes were compared with the query: all that the restriction lets through, and where it is no more than the
-    window also those that have left the window and are not removed yet. `codes` has the shape (hits, bits / 8).
-    """
-
-    distances: NDArray[np.int64]
-    image_ids: list[str]
-    versions: NDArray[np.int64]
-    event_times_ms: NDArray[np.int64]
-    codes: NDArray[np.uint8]
-    compared: int
-    _places: Places
-    _file: ShownFile | None
-
-    def shown(self) -> list[bytes | None]:
-        """What is shown of each, of the version that is a hit; None where that is not kept here."""
-        return [None] * len(self.image_ids) if self._file is None else self._file.read(self._places)
-
-    def behind(self, start: int) -> "ResidentHits":
-        """All but the first `start`."""
-        return replace(
-            self,
-            distances=self.distances[start:],
-            image_ids=self.image_ids[start:],
-            versions=self.versions[start:],
-            event_times_ms=self.event_times_ms[start:],
-            codes=self.codes[start:],
-            _places=self._places[start:],
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +147,39 @@ class ResidentIndex:
         groups = [PlainMeasure(codes[start : start + _QUERIES]) for start in range(0, len(codes), _QUERIES)]
         with self._scanning:
             return self._nearest(groups, count, radius, restriction) if groups else []
+
+    def named(self, image_ids: Sequence[str], restriction: Restriction) -> ResidentHits:
+        """Those of these images (distinct ids) that are visible, as hits at distance 0, in the order of their ids."""
+        with self._scanning:
+            rows = self._rows.ids.find(image_ids)
+            rows = rows[rows >= 0]
+            mask = self._visibility(restriction).mask(rows)
+            rows = rows if mask is None else rows[mask]
+            return self._hits(Near(rows, np.zeros(len(rows), np.int64), len(rows)), len(rows))
+
+    def draw(
+        self,
+        codes: NDArray[np.uint8],
+        restriction: Restriction,
+        left_out: Collection[str],
+        choose: Callable[[Distances], NDArray[np.intp]],
+    ) -> list[str]:
+        """The ids of the images that `choose` picks, in its order.
+
+        It is given the distances to the nearest of `codes` (codes, bits / 8) of all visible images that are not
+        `left_out`, in no special order, and gives places among them.
+        """
+
+        def kept(rows: Rows, distances: Distances) -> tuple[Rows, Distances]:
+            keep = ~np.isin(rows, hidden)
+            return rows[keep], distances[keep].astype(np.int32)
+
+        with self._scanning:
+            hidden = self._rows.ids.find(sorted(left_out))
+            parts = list(self._scan().reduced(NearestMeasure(codes), self._visibility(restriction), kept))
+            rows = np.concatenate([np.empty(0, np.int64), *(rows for rows, _ in parts)])
+            distances = np.concatenate([np.empty(0, np.int32), *(distances for _, distances in parts)])
+            return self._rows.ids.texts(rows[choose(distances)])
 
     def histogram(self, distance: HammingSum, restriction: Restriction) -> NDArray[np.int64]:
         """How many visible images are at each distance from 0 to bits; shape (bits + 1,). Plain distances only."""

@@ -21,6 +21,7 @@ Found = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 # Distances written at once: they stay in a core's cache, and Python's part in a block is small.
 _DISTANCES = 1 << 17
 _ROWS_WITHOUT_WRITING = 1 << 20
+_CODES_AT_ONCE = 16
 
 
 class Measure(Protocol):
@@ -65,6 +66,29 @@ class PlainMeasure:
         """As `Measure` says."""
         if self.queries == 1 and len(codes) > _DISTANCES:
             return scan.within(self._codes, codes, int(bounds[0]))
+        return _selected(self.distances(codes), bounds)
+
+
+class NearestMeasure:
+    """The Hamming distance to the nearest of `codes` (at least one; shape (codes, bits / 8)): one query."""
+
+    queries = 1
+    block_rows = _DISTANCES
+
+    def __init__(self, codes: NDArray[np.uint8]) -> None:
+        self.most = codes.shape[1] * 8
+        self._codes = padded(codes)
+
+    def distances(self, codes: NDArray[np.uint8]) -> Distances:
+        """As `Measure` says, int32."""
+        nearest = np.full((1, len(codes)), self.most, np.int32)
+        for start in range(0, len(self._codes), _CODES_AT_ONCE):
+            some = scan.distances(self._codes[start : start + _CODES_AT_ONCE], codes)
+            np.minimum(nearest, some.min(axis=0, keepdims=True), out=nearest)
+        return nearest
+
+    def within(self, codes: NDArray[np.uint8], bounds: NDArray[np.int64]) -> Found:
+        """As `Measure` says."""
         return _selected(self.distances(codes), bounds)
 
 

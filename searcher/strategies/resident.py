@@ -3,10 +3,9 @@
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from types import MappingProxyType
 from typing import TypeVar
 
 import numpy as np
@@ -54,22 +53,41 @@ class Resident:
         """
         one = queries[0]
         self.check(one.restriction)
+        looked = await self._looked_up(one.encoder_id, partial(_search, queries))
+        return [_found(query, answer, looked) for query, answer in zip(queries, looked.answers, strict=True)]
+
+    async def documented(
+        self, encoder_id: str, search: Callable[[ResidentIndex], ResidentHits]
+    ) -> tuple[list[Neighbour], datetime]:
+        """The hits that `search` gives, with their documents, and as of when; errors as of `ask`.
+
+        While the store is away, what is not in memory of a document is left out.
+        """
+
+        def answers(index: ResidentIndex) -> list[_Answer]:
+            hits = search(index)
+            return [_Answer(hits, _documents_of(encoder_id, hits))]
+
+        looked = await self._looked_up(encoder_id, answers)
+        return _neighbours(looked.answers[0], looked.documents), looked.as_of
+
+    async def _looked_up(self, encoder_id: str, search: "Callable[[ResidentIndex], list[_Answer]]") -> "_Looked":
+        """What `search` gives, with the store's documents where memory has none. Done again where these are newer."""
         for _ in range(_TRIES_MAX):
             as_of = self.as_of()
-            answers = await self.ask(partial(_search, queries))
+            answers = await self.ask(search)
             lacking = {image_id: version for answer in answers for image_id, version in answer.lacking()}
             if not lacking:
-                return [_found(answer, as_of) for answer in answers]
+                return _Looked(answers, as_of)
             try:
                 documents = await self._documents(lacking)
             except (StoreUnavailableError, QueryTimeoutError) as error:
-                told = f"from memory, without attributes: {error}"
-                return [_found(answer, as_of, reason=told) for answer in answers]
-            changes = list(_newer(one.encoder_id, lacking, documents))
+                return _Looked(answers, as_of, reason=f"from memory, without attributes: {error}")
+            changes = list(_newer(encoder_id, lacking, documents))
             if not changes:
-                return [_found(answer, as_of, documents) for answer in answers]
+                return _Looked(answers, as_of, documents)
             self.index.apply(changes)
-        return [_found(answer, as_of, documents, _CHANGED) for answer in answers]
+        return _Looked(answers, as_of, documents, _CHANGED)
 
     def check(self, restriction: Restriction) -> None:
         """QueryInvalidError where it restricts what is not in memory."""
@@ -120,18 +138,27 @@ def _missing(state: FollowerState) -> NotResidentError:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """The hits of a query that are to be given, what memory has of their documents, and whether there are no more."""
+    """Hits that are to be given, what memory has of their documents, and whether there are no more."""
 
-    query: Query
     hits: ResidentHits
     documents: Sequence[Document | None]
-    exhausted: bool
+    exhausted: bool = False
 
     def lacking(self) -> Iterator[tuple[str, int]]:
         """Image id and version of each hit without a document."""
         if None in self.documents:
             columns = zip(self.documents, self.hits.image_ids, self.hits.versions.tolist(), strict=True)
             yield from ((image_id, version) for document, image_id, version in columns if document is None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """Answers with documents of the store where memory has none; complete where there is no `reason` why not."""
+
+    answers: Sequence[_Answer]
+    as_of: datetime
+    documents: Mapping[str, Document] = field(default_factory=dict)
+    reason: str | None = None
 
 
 def _search(queries: Sequence[Query], index: ResidentIndex) -> list[_Answer]:
@@ -145,7 +172,7 @@ def _search(queries: Sequence[Query], index: ResidentIndex) -> list[_Answer]:
     for query, hits in zip(queries, found, strict=True):
         wanted = _behind(query.after, hits)
         documents = _documents_of(query.encoder_id, wanted)
-        answers.append(_Answer(query, wanted, documents, exhausted=len(hits.image_ids) < one.count))
+        answers.append(_Answer(wanted, documents, exhausted=len(hits.image_ids) < one.count))
     return answers
 
 
@@ -196,24 +223,18 @@ def _newer(encoder_id: str, versions: Mapping[str, int], documents: Mapping[str,
             yield Change(image_id, document.version, document.event_time_ms, code, terms, shown)
 
 
-def _found(
-    answer: _Answer,
-    as_of: datetime,
-    documents: Mapping[str, Document] = MappingProxyType({}),
-    reason: str | None = None,
-) -> Found:
-    """The answer with documents of the store where memory has none; complete where there is no `reason` why not."""
-    most = answer.query.distance.bounds[1]
-    reach = most if answer.query.radius is None else min(answer.query.radius, most)
+def _found(query: Query, answer: _Answer, looked: _Looked) -> Found:
+    most = query.distance.bounds[1]
+    reach = most if query.radius is None else min(query.radius, most)
     return Found(
         StrategyName.RESIDENT,
-        _neighbours(answer, documents),
-        reach if reason is None else None,
+        _neighbours(answer, looked.documents),
+        reach if looked.reason is None else None,
         answer.hits.compared,
-        as_of,
+        looked.as_of,
         exhausted=answer.exhausted,
-        complete=reason is None,
-        reason=reason,
+        complete=looked.reason is None,
+        reason=looked.reason,
     )
 
 

@@ -1,11 +1,9 @@
 """Working on cases: seeds become codes and evidence, judged images leave their pictures and facts in the ledger."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
-from numpy.typing import NDArray
 
 from searcher.backend import QueryTimeoutError
 from searcher.cursors import decode_cursor, encode_cursor
@@ -13,8 +11,8 @@ from searcher.folding import Folded
 from searcher.resident.index import ResidentHits, ResidentIndex
 from searcher.search import Searcher, SearcherParts
 from searcher.stopwatch import Stopwatch
-from searcher.strategies.resident import NotResidentError
 from searcher.wire import Hit, ListedImage, Seed, shown_time
+from searcher.workbench.case_codes import CaseCodes, codes_of, rows_of
 from searcher.workbench.desk import Desk
 from searcher.workbench.ranking import nearest_distances, rank_candidates
 from searcher.workbench.records import (
@@ -22,7 +20,6 @@ from searcher.workbench.records import (
     CaseSeed,
     CaseState,
     Evidence,
-    Judgement,
     NewJudgement,
     Progress,
     Verdict,
@@ -99,63 +96,29 @@ class Casework:
     async def next_images(self, case_id: str, request: NextRequest) -> NextReply:
         """What to judge next; CaseMissingError, QueryInvalidError where nothing is relevant yet, NotResidentError."""
         case, judged = await self.desk.ask(lambda bench: (bench.ledger.case(case_id), bench.ledger.verdicts(case_id)))
-        encoder = self._parts.backend.encoder_or_raise().encoder_id
-        known = await self._known(case, judged, encoder)
-        if not known.relevant:
-            raise QueryInvalidError("the case has no seed and no relevant image to start from")
-        seen = {one.image_id for one in judged} | {seed.image_id for seed in case.seeds if seed.image_id is not None}
-        neighbours, as_of = await self._ranked(seen, known, request)
+        known = await codes_of(self._parts.backend, case, judged)
+        neighbours, as_of = await self._ranked(known, request)
         return NextReply(
-            encoder=encoder,
+            encoder=known.encoder,
             hits=Hit.all_of([Folded(one) for one in neighbours], (0, len(known.relevant[0]) * 8)),
             as_of=shown_time(as_of),
             progress=ProgressReply.of(case.progress),
             left_out=known.left_out,
         )
 
-    async def _known(self, case: Case, judged: Sequence[Judgement], encoder: str) -> "_Known":
-        """The codes of seeds and judged images; those of another encoder are looked up again by image id."""
-        sources = [
-            *((seed.weight > 0, seed.image_id, seed.code if seed.encoder == encoder else None) for seed in case.seeds),
-            *(
-                (one.verdict is Verdict.RELEVANT, one.image_id, one.code if one.encoder == encoder else None)
-                for one in judged
-                if one.verdict is not Verdict.UNSURE
-            ),
-        ]
-        stale = sorted({image_id for _, image_id, code in sources if code is None and image_id is not None})
-        documents = await self._parts.backend.ask(lambda store: store.documents(stale)) if stale else {}
-        again = {image_id: document.codes.get(encoder) for image_id, document in documents.items()}
-        codes = [(relevant, code or again.get(image_id or "")) for relevant, image_id, code in sources]
-        return _Known(
-            relevant=[code for relevant, code in codes if relevant and code is not None],
-            not_relevant=[code for relevant, code in codes if not relevant and code is not None],
-            left_out=sum(code is None for _, code in codes),
-        )
-
-    async def _ranked(self, seen: set[str], known: "_Known", request: NextRequest) -> tuple[list[Neighbour], datetime]:
+    async def _ranked(self, known: CaseCodes, request: NextRequest) -> tuple[list[Neighbour], datetime]:
         """The best of the neighbours of the seeds and of what was found relevant last, and as of when."""
-        resident = self._parts.backend.resident
-        if resident is None:
-            raise NotResidentError("cases are worked on in memory (CATALOGUE_RESIDENT)")
+        resident = self._searcher.strategies.resident()
         restriction = request.restriction(self._searcher.visible_after_ms())
         resident.check(restriction)
-        as_of = resident.as_of()
-        anchors = _rows([*known.relevant[:1], *known.relevant[1:][1 - _ANCHORS_MAX :]], len(known.relevant[0]))
-        count = min(_NEIGHBOURS_EACH + len(seen), NEIGHBOURS_MAX)
+        anchors = rows_of([*known.relevant[:1], *known.relevant[1:][1 - _ANCHORS_MAX :]], len(known.relevant[0]))
+        count = min(_NEIGHBOURS_EACH + len(known.image_ids), NEIGHBOURS_MAX)
 
-        def look(index: ResidentIndex) -> list[tuple[str, float]]:
-            hits = index.nearest_of_many(anchors, count, None, restriction)
-            return _best(hits, seen | self._searcher.held_back, known, request.k)
+        def look(index: ResidentIndex) -> ResidentHits:
+            hits = ResidentHits.union(index.nearest_of_many(anchors, count, None, restriction))
+            return _best(hits, known.image_ids | self._searcher.held_back, known, request.k)
 
-        best = await resident.ask(look)
-        documents = await self._parts.backend.ask(lambda store: store.documents([image_id for image_id, _ in best]))
-        neighbours = [
-            Neighbour(int(distance), documents[image_id])
-            for image_id, distance in best
-            if image_id in documents and documents[image_id].live
-        ]
-        return neighbours, as_of
+        return await resident.documented(known.encoder, look)
 
     async def _as_they_are(self, image_ids: Sequence[str]) -> tuple[dict[str, Document], dict[str, bytes]]:
         """Documents and thumbnails; a judgement is worth more than these, so it is not held up where they are away."""
@@ -191,41 +154,17 @@ class Casework:
         return None if thumbnail is None else Evidence(_THUMBNAIL_TYPE, thumbnail)
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """Codes that were judged, seeds included, in the order of judging."""
-
-    relevant: list[bytes]
-    not_relevant: list[bytes]
-    left_out: int
-
-
-def _best(
-    found: Sequence[ResidentHits], left_out: Collection[str], known: _Known, count: int
-) -> list[tuple[str, float]]:
-    """Image ids and distances to the nearest relevant code of the most promising of these hits."""
-    codes = {
-        image_id: code
-        for hits in found
-        for image_id, code in zip(hits.image_ids, hits.codes, strict=True)
-        if image_id not in left_out
-    }
-    if not codes:
-        return []
-    image_ids = sorted(codes)
-    candidates = np.array([codes[image_id] for image_id in image_ids])
+def _best(hits: ResidentHits, left_out: Collection[str], known: CaseCodes, count: int) -> ResidentHits:
+    """The most promising of these hits, with their distances to the nearest relevant code."""
+    candidates = hits.taken(np.flatnonzero([image_id not in left_out for image_id in hits.image_ids]))
     # What was judged last says most of where the analyst is now, and bounds the work.
     relevant, not_relevant = (
-        _rows(some[-_JUDGED_MAX:], candidates.shape[1]) for some in (known.relevant, known.not_relevant)
+        rows_of(some[-_JUDGED_MAX:], candidates.codes.shape[1]) for some in (known.relevant, known.not_relevant)
     )
-    order = rank_candidates(candidates, relevant, not_relevant)[:count]
-    distances = nearest_distances(candidates[order], relevant)
-    return [(image_ids[place], float(distance)) for place, distance in zip(order.tolist(), distances, strict=True)]
-
-
-def _rows(codes: Sequence[bytes], size: int) -> NDArray[np.uint8]:
-    """Codes of `size` bytes as rows."""
-    return np.frombuffer(b"".join(codes), np.uint8).reshape(len(codes), size)
+    if not candidates.image_ids:
+        return candidates
+    order = rank_candidates(candidates.codes, relevant, not_relevant)[:count]
+    return candidates.taken(order, nearest_distances(candidates.codes[order], relevant).astype(np.int64))
 
 
 def _new(one: JudgedImage, encoder: str, documents: dict[str, Document], digests: dict[str, str]) -> NewJudgement:
