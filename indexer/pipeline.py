@@ -1,8 +1,8 @@
 """What happens to one record, from its bytes to its outcome; `Pipeline.process` reads top-down as the stages run.
 
-Each record is one coroutine. Stages that work in batches (plan, embed, write, dead-letter) gather the records that wait
-for them; so the network, the decoder, the model and the store work at the same time, each on other records. Nothing
-here knows Kafka, Elasticsearch, or a clock of its own.
+Each record is one coroutine. Stages that work in batches (plan, embed, write, match, dead-letter) gather the records
+that wait for them; so the network, the decoder, the model and the store work at the same time, each on other records.
+Nothing here knows Kafka, Elasticsearch, or a clock of its own.
 """
 
 import asyncio
@@ -24,6 +24,7 @@ from indexer.planning import AddCode, IndexPicture, Outcome, Plan, Settled, Writ
 from indexer.retries import Retry, next_retry
 from indexer.retries import to_new_record as to_retry_record
 from indexer.turns import Turns
+from indexer.watching import Written
 from shared.document import Document, Kind
 from shared.encoding.copy_code import COPY_ENCODER_ID
 from shared.errors import RejectedError, RejectionReason
@@ -51,12 +52,21 @@ class Pipeline:
         self._writes: Batcher[Document, WriteOutcome] = Batcher(self._write, size, settings.write_linger_seconds)
         self._dead_letters: Batcher[DeadLetter, None] = Batcher(self._dead_letter, size, linger)
         self._retries: Batcher[Retry, None] = Batcher(self._retry, size, linger)
+        # What was written together is compared together: there is nothing more to wait for.
+        self._comparisons: Batcher[Written, None] = Batcher(self._compare, size, linger_seconds=0.0)
         self._limit = DeadLetterLimit(settings.dead_letters_consecutive_max, settings.dead_letters_share_max)
 
     async def run(self) -> None:
         """Run the stages that work in batches, until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for batcher in (self._plans, self._codes, self._writes, self._dead_letters, self._retries):
+            for batcher in (
+                self._plans,
+                self._codes,
+                self._writes,
+                self._comparisons,
+                self._dead_letters,
+                self._retries,
+            ):
                 group.create_task(batcher.run())
 
     async def process(self, record: Record, retry: Retry | None = None) -> Outcome:
@@ -107,6 +117,9 @@ class Pipeline:
             plan = await self._plans.submit(event)
         match plan:
             case Settled(outcome):
+                if outcome is Outcome.REPEATED and not event.deleted:
+                    # Whoever wrote it may have died before comparing it.
+                    await self._watched(Written(event.image_id, event.resolved.version))
                 return outcome
             case WriteMarker(outcome, document):
                 return await self._written(document, outcome)
@@ -191,7 +204,15 @@ class Pipeline:
     async def _written(self, document: Document, outcome: Outcome) -> Outcome:
         async with self._in_stage("write"):
             written = await self._writes.submit(document)
+        if document.live and written is not WriteOutcome.SUPERSEDED:
+            own = document if written is WriteOutcome.WRITTEN else None
+            await self._watched(Written(document.image_id, document.version, own))
         return {WriteOutcome.WRITTEN: outcome, WriteOutcome.REPEATED: Outcome.REPEATED}.get(written, Outcome.SUPERSEDED)
+
+    async def _watched(self, written: Written) -> None:
+        if self._parts.watching is not None:
+            async with self._in_stage("match"):
+                await self._comparisons.submit(written)
 
     # The stages that work in batches ------------------------------------------------------------------------------
 
@@ -226,6 +247,13 @@ class Pipeline:
             # Tried again in the same month: a try that is carried out late must meet its own version there.
             now = self._parts.now()
             return await self._ask_store(lambda store: store.write(documents, now))
+
+    async def _compare(self, images: Sequence[Written]) -> Sequence[Exception | None]:
+        assert self._parts.watching is not None, "without it nothing is submitted"
+        self._parts.metrics.batch_size.labels("match").observe(len(images))
+        async with self._timed("match"):
+            await self._parts.watching.compare(images)
+        return [None] * len(images)
 
     async def _dead_letter(self, letters: Sequence[DeadLetter]) -> Sequence[Exception | None]:
         await self._append("dead_letter", "dead_letters", self._parts.dead_letters, list(map(to_new_record, letters)))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.patience import Patience
+from indexer.watching import Watching
 from shared.event_log import LogWriter
 from shared.images.decoded import DecodedImage
 from shared.metrics import IndexerMetrics
@@ -67,3 +68,5 @@ class PipelineParts:
     """Dead letters and retries are appended here; of each log one call at a time, whatever the threads."""
     retries: LogWriter | None = None
     """None: no fetch is tried again later."""
+    watching: Watching | None = None
+    """None: nobody watches."""

@@ -6,7 +6,7 @@ import random
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager, closing
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -20,11 +20,14 @@ from indexer.health import HealthServer
 from indexer.patience import Patience
 from indexer.pipeline import Pipeline
 from indexer.pipeline_parts import PictureEncoder, PipelineParts
+from indexer.watching import Watching, WatchingParts
 from indexer.workers import Workers, WorkersParts
+from shared import hamming_scan
 from shared.encoding.copy_code import check_copy_codes
 from shared.encoding.encoder import Encoder, load_encoder
 from shared.encoding.opening import check_embedder
 from shared.errors import EXIT_BUG, ConfigurationError
+from shared.event_log import LogWriter
 from shared.event_log import opening as event_logs
 from shared.images.decoder import DecoderPool
 from shared.images.fetcher import Fetcher, FetchLimits
@@ -127,9 +130,11 @@ class _WorkerProcess:
                 retries = stack.enter_context(closing(event_logs.open_retry_reader(settings)))
                 dead_letter_log = stack.enter_context(closing(event_logs.open_dead_letter_writer(settings)))
                 retry_log = stack.enter_context(closing(event_logs.open_retry_writer(settings)))
+                match_log = stack.enter_context(closing(event_logs.open_match_writer(settings)))
                 # Entered last, ended first: nothing is written any more once the readers leave and others take over.
                 threads = [stack.enter_context(ThreadPoolExecutor(count)) for count in (_STORE_THREADS, 1, 2, 1, 1)]
                 store_threads, model_thread, log_threads, events_thread, retries_thread = threads
+                match_thread = stack.enter_context(hamming_scan.workers(1))
                 pipeline = Pipeline(
                     PipelineParts(
                         store,
@@ -144,6 +149,7 @@ class _WorkerProcess:
                         model_thread,
                         log_threads,
                         retry_log,
+                        self._watching(store, match_log, encoder.encoder_id, store_threads, match_thread),
                     ),
                     settings,
                 )
@@ -167,6 +173,24 @@ class _WorkerProcess:
                 if self._stop_requested.is_set():
                     self._workers.stop()
                 await self._workers.run(until_caught_up=until_caught_up)
+
+    def _watching(
+        self, store: Store, match_log: LogWriter, encoder_id: str, store_threads: Executor, match_thread: Executor
+    ) -> Watching:
+        return Watching(
+            WatchingParts(
+                store,
+                match_log,
+                encoder_id,
+                self._patience,
+                self._metrics,
+                now,
+                self._settings.window_months,
+                store_threads,
+                match_thread,
+                self._log,
+            )
+        )
 
     async def _until_stopped(self, waiting: Awaitable[_Result]) -> _Result | None:
         """What `waiting` gives, or None where a signal came first."""

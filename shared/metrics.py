@@ -57,21 +57,22 @@ class IndexerMetrics:
         )
         self.queue_depth = Gauge(
             "catalogue_indexer_queue_depth",
-            "Records that wait for or are in a stage: plan, fetch, decode, embed, write, dead_letter, retry. The "
-            "deepest one is the bottleneck.",
+            "Records that wait for or are in a stage: plan, fetch, decode, embed, write, match, dead_letter, retry. "
+            "The deepest one is the bottleneck.",
             ["stage"],
             registry=registry,
         )
         self.stage_seconds = Histogram(
             "catalogue_indexer_stage_seconds",
-            "Seconds of one call of a stage: plan, fetch, decode, embed, write, dead_letter, retry, commit.",
+            "Seconds of one call of a stage: plan, fetch, decode, embed, write, match (comparing with watches, and "
+            "telling of matches), dead_letter, retry, commit.",
             ["stage"],
             buckets=_STAGE_SECONDS,
             registry=registry,
         )
         self.batch_size = Histogram(
             "catalogue_indexer_batch_size",
-            "Records in one call of a stage that works in batches: plan, embed, write, dead_letter, retry.",
+            "Records in one call of a stage that works in batches: plan, embed, write, match, dead_letter, retry.",
             ["stage"],
             buckets=_BATCH_SIZES,
             registry=registry,
@@ -88,7 +89,7 @@ class IndexerMetrics:
         self.waits = Counter(
             "catalogue_indexer_waits",
             "Tries that found a dependency away, by dependency: store, event_log, dead_letters, retries, retries_log "
-            "(reading them). Rising: it is down.",
+            "(reading them), matches. Rising: it is down.",
             ["dependency"],
             registry=registry,
         )
@@ -96,6 +97,23 @@ class IndexerMetrics:
             "catalogue_indexer_waiting",
             "1 while a dependency is waited for, by dependency; the log's `dependency_away` says why.",
             ["dependency"],
+            registry=registry,
+        )
+        self.matches = Counter(
+            "catalogue_indexer_matches",
+            "Matches of images with watches, appended to the log of matches; those of records that are read again are "
+            "appended again.",
+            registry=registry,
+        )
+        self.watches = Gauge(
+            "catalogue_indexer_watches",
+            "Active watches that this worker compares images with, as it knew them at its last write.",
+            registry=registry,
+        )
+        self.watches_foreign = Gauge(
+            "catalogue_indexer_watches_foreign",
+            "Active watches with codes of another encoder than the active one, which nothing can match. Not 0: end "
+            "them, or make them anew.",
             registry=registry,
         )
         self.ready = Gauge("catalogue_indexer_ready", "1 while /readyz answers 200.", registry=registry)

@@ -23,10 +23,11 @@ CLIENTS = {
     "elastic_transport": "shared/store/elasticsearch.py",
     "aiohttp": "shared/images/fetcher.py",
     "sqlite3": "shared/store/sqlite.py shared/encoding/embedding_cache.py",
-    "faiss": "searcher/resident/scan.py",
+    "faiss": "shared/hamming_scan.py",
     "pdqhash": "shared/encoding/copy_code_pdq.py",
     "ir_measures": "searcher/evaluation/measures.py",
     "matplotlib": "searcher/evaluation/plots.py",
+    "scipy": "searcher/workbench/estimating.py",
     "alembic": "searcher/workbench/database.py searcher/workbench/migrations/",
     # One module for each subject; `database.py` alone opens and translates errors.
     "sqlalchemy": "searcher/workbench/",
