@@ -16,7 +16,8 @@ FROM ${BASE} AS copies
 COPY --from=dependencies /copies.txt /tmp/
 RUN apt-get update -qq \
     && apt-get install -y -qq --no-install-recommends g++ \
-      $(python3 -c 'import ensurepip' 2>/dev/null || echo python3-dev python3-venv ca-certificates) \
+      $(python3 -c 'import ensurepip' 2>/dev/null || echo python3 python3-venv ca-certificates) \
+      $(python3 -c 'import sysconfig; open(sysconfig.get_path("include") + "/Python.h")' 2>/dev/null || echo python3-dev) \
     && python3 -m venv /tmp/venv \
     && /tmp/venv/bin/pip wheel -q --no-deps -w /wheels -r /tmp/copies.txt
 

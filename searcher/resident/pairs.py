@@ -1,19 +1,17 @@
-"""All pairs of near-duplicates: every block of codes against every later one, on one thread beside the queries."""
+"""All pairs of near-duplicates, on the caller's thread and one beside the queries."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import combinations, product
 
 import numpy as np
 from numpy.typing import NDArray
 
 from searcher.resident import scan
+from searcher.resident.pair_join import Progress, near_pairs
 from searcher.resident.row_table import Rows
 
-Progress = Callable[[int, int], None]
-
-# One step compares these many codes with those many: some milliseconds, in a core's cache.
-_LEFT = 256
-_RIGHT_BYTES = 1 << 20
+__all__ = ["DistinctCodes", "PairJob", "Progress", "pairs_within"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,30 +23,50 @@ class PairJob:
     id_of: Callable[[int], str]
 
 
+@dataclass(frozen=True, slots=True)
+class DistinctCodes:
+    """Each code once, and the places where it was: equal ones, which may be very many, are not compared."""
+
+    codes: NDArray[np.uint8]
+    _places: NDArray[np.int64]
+    _edges: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, codes: NDArray[np.uint8]) -> "DistinctCodes":
+        """Those of `codes` (count, bytes)."""
+        if not len(codes):
+            return cls(codes, np.empty(0, np.int64), np.zeros(1, np.int64))
+        whole = np.ascontiguousarray(codes).view(f"V{codes.shape[1]}").ravel()
+        order = np.argsort(whole, kind="stable")
+        new = np.flatnonzero(np.concatenate([[True], whole[order][1:] != whole[order][:-1]]))
+        return cls(codes[order[new]], order, np.append(new, len(codes)))
+
+    def places(self, distinct: int) -> list[int]:
+        """Where this code was, ascending."""
+        found: list[int] = self._places[self._edges[distinct] : self._edges[distinct + 1]].tolist()
+        return found
+
+    def repeated(self) -> list[int]:
+        """The codes that were at several places."""
+        found: list[int] = np.flatnonzero(np.diff(self._edges) > 1).tolist()
+        return found
+
+
 def pairs_within(job: PairJob, radius: int, progress: Progress | None) -> Iterator[tuple[int, str, str]]:
     """Each pair at most `radius` bits apart once, as (distance, id, later id); `progress` is told (done, all)."""
-    count = len(job.codes)
+
+    def named(distance: int, left: int, right: int) -> tuple[int, str, str]:
+        one, other = sorted((job.id_of(int(job.rows[left])), job.id_of(int(job.rows[right]))))
+        return distance, one, other
+
+    distinct, count = DistinctCodes.of(job.codes), len(job.codes)
+    for code in distinct.repeated():
+        for left, right in combinations(distinct.places(code), 2):
+            yield named(0, left, right)
     with scan.workers(1) as thread:
-        for start in range(0, count, _LEFT):
-            stop = min(start + _LEFT, count)
-            for lefts, rights, distances in thread.map(
-                lambda edges, left=start: _block(job.codes, left, edges, radius), _blocks(job.codes, start)
-            ):
-                for left, right, distance in zip(lefts.tolist(), rights.tolist(), distances.tolist(), strict=True):
-                    one, other = sorted((job.id_of(int(job.rows[left])), job.id_of(int(job.rows[right]))))
-                    yield distance, one, other
-            if progress is not None:
-                progress(stop, count)
-
-
-def _blocks(codes: NDArray[np.uint8], start: int) -> list[tuple[int, int]]:
-    step = max(_LEFT, _RIGHT_BYTES // codes.shape[1])
-    return [(right, min(right + step, len(codes))) for right in range(start, len(codes), step)]
-
-
-def _block(codes: NDArray[np.uint8], left: int, edges: tuple[int, int], radius: int) -> tuple[Rows, Rows, Rows]:
-    start, stop = edges
-    lefts, rights, distances = scan.within(codes[left : left + _LEFT], codes[start:stop], radius)
-    lefts, rights = lefts + left, rights + start
-    once = lefts < rights
-    return lefts[once], rights[once], distances[once]
+        tell = None if progress is None else lambda done, of: progress(count * done // max(1, of), count)
+        for near in near_pairs(distinct.codes, radius, thread, tell):
+            found = zip(near.lefts.tolist(), near.rights.tolist(), near.distances.tolist(), strict=True)
+            for left_code, right_code, distance in found:
+                for left, right in product(distinct.places(left_code), distinct.places(right_code)):
+                    yield named(distance, left, right)
