@@ -6,6 +6,7 @@ offsets. Every method may raise EventLogUnavailableError (retriable). A reader b
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol
 
 Headers = Sequence[tuple[str, bytes]]
@@ -87,8 +88,14 @@ class LogReader(Protocol):
 class LogScanner(Protocol):
     """Reads a whole log without a group: no position is read or moved."""
 
-    def scan(self) -> Iterator[Record]:
-        """Every record from the start of the log to what was its end when the scan began."""
+    def scan(self, since: Mapping[str, int] = MappingProxyType({})) -> Iterator[Record]:
+        """Every record from the start of the log to what was its end when the scan began.
+
+        Of partitions that `since` names, only what lies at these positions or behind.
+        """
+
+    def end_positions(self) -> Mapping[str, int]:
+        """The end of every partition of the log now; none where there is no log yet."""
 
     def close(self) -> None:
         """Free connections and files."""

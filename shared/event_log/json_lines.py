@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import quote
 
 import structlog
@@ -218,7 +219,7 @@ class JsonLinesScanner:
         """Nothing is opened yet."""
         self._log_file = log_file
 
-    def scan(self) -> Iterator[Record]:
+    def scan(self, since: Mapping[str, int] = MappingProxyType({})) -> Iterator[Record]:
         """Every whole line that was there when the scan began; none where there is no file."""
         with _translated_errors(self._log_file.path):
             file = self._log_file.open()
@@ -226,8 +227,18 @@ class JsonLinesScanner:
                 return
             with file:
                 end = file.end()
+                file.seek(since.get(self._log_file.path.name, 0))
                 while file.position < end and (record := self._log_file.next_record(file)) is not None:
                     yield record
+
+    def end_positions(self) -> Mapping[str, int]:
+        """The position behind the last whole line; none where there is no file."""
+        with _translated_errors(self._log_file.path):
+            file = self._log_file.open()
+            if file is None:
+                return {}
+            with file:
+                return {self._log_file.path.name: file.end()}
 
     def close(self) -> None:
         """Nothing is kept open."""

@@ -1,7 +1,8 @@
 """Reading a whole Kafka topic without a group."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Any
 
 from shared.event_log import Record
@@ -27,13 +28,22 @@ class KafkaScanner:
         self._clients = KafkaClients(topic, settings)
         self._consumer: Any = None
 
-    def scan(self) -> Iterator[Record]:
+    def scan(self, since: Mapping[str, int] = MappingProxyType({})) -> Iterator[Record]:
         """Every record that was there when the scan began; none where the topic is missing."""
         self.close()
         with self._clients.errors():
             self._consumer = self._clients.consumer()
-            yield from self._read_all(self._consumer)
+            yield from self._read_all(self._consumer, since)
         self.close()
+
+    def end_positions(self) -> Mapping[str, int]:
+        """The end of every partition; none where the topic is missing. Ends a scan that is not at its end."""
+        self.close()
+        with self._clients.errors():
+            self._consumer = self._clients.consumer()
+            ends = offsets_of(self._consumer.end_offsets, self._clients.partitions())
+        self.close()
+        return {str(partition.partition): end for partition, end in ends.items()}
 
     def close(self) -> None:
         """End a scan that is not at its end."""
@@ -42,9 +52,11 @@ class KafkaScanner:
             with suppress(KafkaError):
                 consumer.close(autocommit=False, timeout_ms=ANSWER_MS)
 
-    def _read_all(self, consumer: Any) -> Iterator[Record]:
+    def _read_all(self, consumer: Any, since: Mapping[str, int]) -> Iterator[Record]:
         partitions = self._clients.partitions()
         starts, ends = offsets_of(consumer.beginning_offsets, partitions), offsets_of(consumer.end_offsets, partitions)
+        # What lay before the beginning is gone by now.
+        starts = {one: max(start, since.get(str(one.partition), 0)) for one, start in starts.items()}
         unread = {partition for partition in partitions if starts[partition] < ends[partition]}
         consumer.assign(sorted(unread))
         for partition in unread:

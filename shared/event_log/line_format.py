@@ -49,6 +49,12 @@ class PlainLines:
         return LineContent(value=line)
 
 
+class PublishedLines(PlainLines):
+    """The line is the value, JSON that this program alone writes and any other may read."""
+
+    written_here_only = True
+
+
 class EnvelopeLines:
     """A JSON object with the bytes of key, value and headers in base64, and the timestamp."""
 

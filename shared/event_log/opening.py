@@ -10,7 +10,7 @@ from shared.errors import ConfigurationError
 from shared.event_log import LogReader, LogScanner, LogWriter
 from shared.event_log.json_lines import JsonLinesLog, JsonLinesReader, JsonLinesScanner, JsonLinesWriter
 from shared.event_log.kafka_options import KafkaTopic
-from shared.event_log.line_format import EnvelopeLines, PlainLines
+from shared.event_log.line_format import EnvelopeLines, PlainLines, PublishedLines
 from shared.settings import MEBIBYTE, Settings
 
 # Kafka allows 249 characters, and the topic of the dead letters has a longer name.
@@ -80,6 +80,16 @@ def open_match_writer(settings: Settings) -> LogWriter:
     return _writer(_matches(settings), settings, let_in=True)
 
 
+def open_published_writer(settings: Settings, stream: str) -> LogWriter:
+    """What others are told in this stream (alerts, decisions), to append to."""
+    return _writer(_published(stream, settings), settings)
+
+
+def open_published_scanner(settings: Settings, stream: str) -> LogScanner:
+    """What others were told in this stream."""
+    return _scanner(_published(stream, settings), settings)
+
+
 def _reader(log: JsonLinesLog | KafkaTopic, group: str, settings: Settings) -> LogReader:
     if isinstance(log, JsonLinesLog):
         return JsonLinesReader(log, group, structlog.get_logger())
@@ -123,6 +133,16 @@ def _retries(settings: Settings) -> JsonLinesLog | KafkaTopic:
 
 def _matches(settings: Settings) -> JsonLinesLog | KafkaTopic:
     return _beside_the_events("matches", settings)
+
+
+def _published(stream: str, settings: Settings) -> JsonLinesLog | KafkaTopic:
+    url = _split(settings)
+    if url.scheme == "kafka":
+        # How long others may take to read it is the brokers' to say.
+        return KafkaTopic(_servers(url), f"{_topic(url)}.{stream}", settings.dead_letter_bytes_max, {})
+    path = _path(url)
+    beside = path.with_name(f"{path.stem}.{stream}{path.suffix}")
+    return JsonLinesLog(beside, PublishedLines(), settings.dead_letter_bytes_max)
 
 
 def _beside_the_events(name: str, settings: Settings) -> JsonLinesLog | KafkaTopic:

@@ -249,6 +249,17 @@ def test_a_scan_reads_all_and_moves_no_position(log: Log) -> None:
     assert len(list(scanner.scan())) == 51
 
 
+def test_a_scan_may_begin_at_positions_that_were_the_end_before(log: Log) -> None:
+    writer, scanner = log.writer(), log.scanner()
+    assert scanner.end_positions() == {}
+    assert list(scanner.scan(scanner.end_positions())) == []
+    writer.append([event(f"image-{n}") for n in range(20)])
+    ends = scanner.end_positions()
+    assert list(scanner.scan(ends)) == []
+    writer.append([event(f"late-{n}") for n in range(20)])
+    assert {record.value for record in scanner.scan(ends)} == {event(f"late-{n}").value for n in range(20)}
+
+
 def position(record: Record) -> tuple[str, int]:
     return record.partition, record.offset
 

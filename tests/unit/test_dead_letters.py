@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 import pytest
 from hypothesis import given
@@ -78,8 +79,8 @@ class MemoryLog:
     def committed_positions(self) -> Mapping[str, int]:
         return {"dead": self.committed}
 
-    def scan(self) -> Iterator[Record]:
-        yield from list(self.records)
+    def scan(self, since: Mapping[str, int] = MappingProxyType({})) -> Iterator[Record]:
+        yield from self.records[since.get("0", 0) :]
 
     def close(self) -> None:
         """Nothing to free."""

@@ -33,6 +33,11 @@ def test_a_file_url_names_a_file_and_the_logs_beside_it(tmp_path: Path, url: str
             assert [record.key for record in reader.poll(10, 1).records] == [b"alert"]
     with closing(opening.open_match_scanner(settings)) as scanner:
         assert [record.key for record in scanner.scan()] == [b"alert"]
+    opening.open_published_writer(settings, "alerts").append([NewRecord(b"alert", b'{"id":"alert"}')])
+    assert (tmp_path / "events.alerts.jsonl").read_bytes() == b'{"id":"alert"}\n'
+    with closing(opening.open_published_scanner(settings, "alerts")) as scanner:
+        assert [record.value for record in scanner.scan()] == [b'{"id":"alert"}']
+    (tmp_path / "events.alerts.jsonl").unlink()
     names = {path.name for path in tmp_path.iterdir() if path.suffix == ".jsonl"}
     assert names == {"events.jsonl", "events.dead-letters.jsonl", "events.retries.jsonl", "events.matches.jsonl"}
 

@@ -6,6 +6,7 @@ from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -142,8 +143,11 @@ class MemorySource:
             at = len(self.records)
             self.records.append(Record("0", at, at + 1, NOW_MS, one.key, one.value, one.headers))
 
-    def scan(self) -> Iterator[Record]:
-        yield from list(self.records)
+    def scan(self, since: Mapping[str, int] = MappingProxyType({})) -> Iterator[Record]:
+        yield from self.records[since.get("0", 0) :]
+
+    def end_positions(self) -> Mapping[str, int]:
+        return {"0": len(self.records)}
 
     def close(self) -> None:
         """Nothing to free."""
