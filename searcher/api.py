@@ -15,6 +15,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from searcher.batch import search_batch
+from searcher.people import Reader
 from searcher.problems import PROBLEM_RESPONSE, problem_of
 from searcher.services import Provided, Services
 from searcher.strategies import StrategyName
@@ -59,7 +60,7 @@ ImageId = Annotated[str, Path(description="The image's id, percent-encoded.")]
 
 
 @router.post("/v1/search", tags=["search"], response_model=SearchReply, responses=_STREAMED | _SEARCH_PROBLEMS)
-async def search(services: Provided, request: SearchRequest) -> Response:
+async def search(services: Provided, request: SearchRequest, _: Reader) -> Response:
     """The nearest visible images of the seeds, by Hamming distance, then image id, cut at k by the same order.
 
     With a radius and no k: all within the radius, as JSON Lines, one hit a line; the last line is the reply without its
@@ -77,6 +78,7 @@ async def search(services: Provided, request: SearchRequest) -> Response:
 async def search_by_upload(
     *,
     services: Provided,
+    _: Reader,
     # What OpenAPI 3.0 calls a file; makers of clients know it better than 3.1's media type.
     image: Annotated[
         UploadFile, File(description="The seed: a JPEG, PNG or WebP picture.", json_schema_extra={"format": "binary"})
@@ -110,7 +112,7 @@ async def search_by_upload(
 
 
 @router.post("/v1/search/batch", tags=["search"], response_model=BatchReply, responses=_SEARCH_PROBLEMS)
-async def search_in_batch(services: Provided, request: BatchRequest) -> Response:
+async def search_in_batch(services: Provided, request: BatchRequest, _: Reader) -> Response:
     """Many searches in one call; one that can't be answered has its problem document in its place."""
     answers = await search_batch(services.searcher, request.queries)
     texts = [
@@ -121,7 +123,7 @@ async def search_in_batch(services: Provided, request: BatchRequest) -> Response
 
 
 @router.post("/v1/histogram", tags=["search"], response_model=HistogramReply, responses=_SEARCH_PROBLEMS)
-async def histogram(services: Provided, request: SearchRequest) -> HistogramReply:
+async def histogram(services: Provided, request: SearchRequest, _: Reader) -> HistogramReply:
     """How many visible images lie at each distance from the seed; `k`, `radius` and `strategy` do not matter."""
     return await services.explainer.histogram(request)
 
@@ -130,6 +132,7 @@ async def histogram(services: Provided, request: SearchRequest) -> HistogramRepl
 async def explain(
     *,
     services: Provided,
+    _: Reader,
     image_id: Annotated[str, Query(min_length=1, description="The image that is asked about.")],
     seed: Annotated[str | None, Query(description="An indexed image as seed; or else give `code`.")] = None,
     code: Annotated[str | None, Query(description="A hash code as seed.")] = None,
@@ -154,6 +157,7 @@ async def explain(
 @router.get("/v1/images", tags=["images"], response_model=ImagesReply, responses=_WRONG)
 async def images(
     services: Provided,
+    _: Reader,
     q: Annotated[
         str, Query(max_length=1024, description="Words; each must begin a word of an attribute's value.")
     ] = "",
@@ -171,7 +175,7 @@ async def images(
     response_class=Response,
     responses=_NOT_VISIBLE | {200: {"content": {"image/webp": {"schema": {"type": "string", "format": "binary"}}}}},
 )
-async def thumbnail(services: Provided, request: Request, image_id: ImageId) -> Response:
+async def thumbnail(services: Provided, request: Request, image_id: ImageId, _: Reader) -> Response:
     """The image's thumbnail: WebP, longest side 256 pixels."""
     if _ends_in_an_encoded_slash(request):
         return await _image(services, f"{image_id}/thumbnail")
@@ -187,7 +191,7 @@ async def thumbnail(services: Provided, request: Request, image_id: ImageId) -> 
 
 
 @router.get("/v1/images/{image_id:path}", tags=["images"], response_model=ImageReply, responses=_NOT_VISIBLE)
-async def image(services: Provided, image_id: ImageId) -> Response:
+async def image(services: Provided, image_id: ImageId, _: Reader) -> Response:
     """The document of a visible image."""
     return await _image(services, image_id)
 
@@ -200,8 +204,10 @@ async def livez() -> dict[str, str]:
 
 @router.get("/readyz", tags=["operations"], responses={503: PROBLEM_RESPONSE})
 async def readyz(services: Provided) -> dict[str, str]:
-    """Whether searches can be answered: an encoder is loaded, and the store answers or the codes are in memory."""
+    """Whether searches can be answered: an encoder is loaded, the store answers or the codes are in memory, and it is
+    known who may ask."""
     backend = services.backend
+    await services.recognizer.key_ring.known()
     encoder = backend.encoder_or_raise()
     if backend.resident is None or backend.resident.follower.state.as_of is None:
         await backend.ask(lambda store: store.check(), _READY_SECONDS)
@@ -224,6 +230,12 @@ async def version(services: Provided) -> dict[str, str | None]:
         "version": version_text(),
         "encoder": None if encoder is None else encoder.encoder_id,
     }
+
+
+@router.get("/openapi.json", include_in_schema=False)
+async def description(request: Request, _: Reader) -> JSONResponse:
+    """This API's description."""
+    return JSONResponse(request.app.openapi())
 
 
 def version_text() -> str:

@@ -113,14 +113,17 @@ class RequestMetrics:
             self._metrics.request_seconds.labels(route).observe(time.perf_counter() - began)
 
 
+def is_loopback(address: str) -> bool:
+    """Whether only this machine can reach a listener that is bound to this address."""
+    try:
+        return address == "localhost" or ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
 def _loopback_names(bound_to: str) -> frozenset[str] | None:
     """The names by which a loopback listener may be called; None where it listens to the network."""
-    try:
-        if bound_to != "localhost" and not ipaddress.ip_address(bound_to).is_loopback:
-            return None
-    except ValueError:
-        return None
-    return frozenset({"localhost", "127.0.0.1", "::1", bound_to})
+    return frozenset({"localhost", "127.0.0.1", "::1", bound_to}) if is_loopback(bound_to) else None
 
 
 def _host_name(host: str) -> str | None:

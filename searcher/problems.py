@@ -12,9 +12,11 @@ from fastapi.responses import JSONResponse
 
 from searcher.backend import EncoderMissingError, QueryTimeoutError
 from searcher.images import ThumbnailMissingError
+from searcher.people import KeyWrongError, ScopeMissingError, SignInNeededError, TooManyWrongKeysError
 from searcher.strategies.resident import NotResidentError
 from searcher.wire import ProblemDocument
 from searcher.workbench.database import WorkbenchUnavailableError
+from searcher.workbench.keys import KeyMissingError, KeyRefusedError
 from searcher.workbench.ledger import CaseMissingError, EvidenceMissingError
 from shared.errors import (
     CatalogueError,
@@ -31,6 +33,7 @@ _PROBLEM_SCHEMA = {"$ref": f"#/components/schemas/{ProblemDocument.__name__}"}
 PROBLEM_RESPONSE: dict[str, Any] = {"content": {PROBLEM_TYPE: {"schema": _PROBLEM_SCHEMA}}}
 """How the API's own description tells of a problem document."""
 
+_CHALLENGE = 'Bearer realm="catalogue"'
 _RETRY_SECONDS = 5
 _FIELD_ERRORS_MAX = 10
 _FIELD_CHARACTERS_MAX = 200
@@ -45,10 +48,13 @@ class Problem:
     detail: str
     retry_after_seconds: int | None = None
     fields: Sequence[Mapping[str, str]] = ()
+    challenge: str | None = None  # What WWW-Authenticate says.
 
     def response(self) -> JSONResponse:
         """The problem document."""
         headers = {} if self.retry_after_seconds is None else {"Retry-After": str(self.retry_after_seconds)}
+        if self.challenge is not None:
+            headers["WWW-Authenticate"] = self.challenge
         return JSONResponse(self.document(), self.status, headers, media_type=PROBLEM_TYPE)
 
     def document(self) -> dict[str, Any]:
@@ -141,6 +147,29 @@ _PROBLEMS: Sequence[tuple[type[CatalogueError], Problem]] = (
             _RETRY_SECONDS,
         ),
     ),
+    (
+        SignInNeededError,
+        Problem(
+            HTTPStatus.UNAUTHORIZED,
+            "key_needed",
+            "Give a key: Authorization: Bearer …; an administrator makes one.",
+            challenge=_CHALLENGE,
+        ),
+    ),
+    (
+        KeyWrongError,
+        Problem(
+            HTTPStatus.UNAUTHORIZED,
+            "key_wrong",
+            "There is no such key, or it has expired or was revoked.",
+            challenge=f'{_CHALLENGE}, error="invalid_token"',
+        ),
+    ),
+    (
+        TooManyWrongKeysError,
+        Problem(HTTPStatus.TOO_MANY_REQUESTS, "too_many_wrong_keys", "Too many wrong keys came from this address.", 60),
+    ),
+    (KeyMissingError, Problem(HTTPStatus.NOT_FOUND, "key_missing", "There is no key in use of this name.")),
     (DependencyUnavailableError, _AWAY),
     (ConfigurationError, _AWAY),
 )
@@ -155,6 +184,12 @@ def problem_of(error: CatalogueError) -> Problem:
         case QueryInvalidError():
             # These texts are our own, and say what a query must be.
             return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "query_invalid", _sentence(str(error)))
+        case KeyRefusedError():
+            return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "key_refused", _sentence(str(error)))
+        case ScopeMissingError(needed=needed):
+            challenge = f'{_CHALLENGE}, error="insufficient_scope", scope="{needed}"'
+            detail = f"This needs the scope {needed}, which your key or your groups do not have."
+            return Problem(HTTPStatus.FORBIDDEN, "scope_missing", detail, challenge=challenge)
     return next((problem for kind, problem in _PROBLEMS if isinstance(error, kind)), BUG)
 
 

@@ -11,6 +11,8 @@ from prometheus_client import CollectorRegistry
 from searcher.backend import Backend
 from searcher.explaining import Explainer
 from searcher.images import Images
+from searcher.key_ring import KeyRing
+from searcher.recognizing import Recognizer
 from searcher.search import Searcher, SearcherParts
 from searcher.workbench.casework import Casework
 from searcher.workbench.desk import Desk
@@ -27,13 +29,14 @@ class Services:
     images: Images
     explainer: Explainer
     casework: Casework
+    recognizer: Recognizer
     registry: CollectorRegistry
     settings: Settings
     now: Callable[[], datetime]
 
     @classmethod
     def of(cls, parts: SearcherParts, registry: CollectorRegistry, settings: Settings) -> "Services":
-        """The services that these parts make up."""
+        """The services that these parts make up; ConfigurationError."""
         searcher = Searcher(parts, settings)
         desk = Desk(lambda: Workbench.of(settings, parts.now), settings.workbench_seconds)
         return cls(
@@ -42,10 +45,15 @@ class Services:
             Images(parts, searcher),
             Explainer(parts.backend, searcher),
             Casework(parts, searcher, desk),
+            Recognizer.of(settings, _key_ring(desk, parts.now), parts.now),
             registry,
             settings,
             parts.now,
         )
+
+
+def _key_ring(desk: Desk, now: Callable[[], datetime]) -> KeyRing:
+    return KeyRing(lambda used: desk.ask(lambda bench: bench.keys.known(used)), now)
 
 
 async def _provide(request: Request) -> Services:

@@ -11,11 +11,14 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
 from searcher import api
+from searcher.gate import Gate
 from searcher.guard import Guard, RequestMetrics
-from searcher.page import cases
+from searcher.page import cases, signing_in
 from searcher.page import routes as page
+from searcher.people import ScopeMissingError
 from searcher.problems import PROBLEM_RESPONSE, problem_of, problem_of_fields, problem_of_status
 from searcher.services import Services
+from searcher.workbench import key_routes
 from searcher.workbench import routes as workbench
 from shared.errors import CatalogueError, DependencyUnavailableError
 from shared.metrics import SearcherMetrics
@@ -26,10 +29,13 @@ def create_app(services: Services, metrics: SearcherMetrics) -> FastAPI:
     app = _routes()
     app.state.services = services
     app.add_exception_handler(CatalogueError, _answer_catalogue_error)
+    app.add_exception_handler(ScopeMissingError, _answer_missing_scope)
     app.add_exception_handler(RequestValidationError, _answer_invalid_request)
     app.add_exception_handler(ValidationError, _answer_invalid_request)
     app.add_exception_handler(HTTPException, _answer_http_error)
     settings = services.settings
+    # The last one added is the first that a request meets.
+    app.add_middleware(Gate, recognizer=services.recognizer, refuse=signing_in.refused)
     app.add_middleware(
         Guard,
         bound_to=settings.http_host,
@@ -53,14 +59,18 @@ def _routes() -> FastAPI:
         # The framework's own pages load scripts from elsewhere; searcher.page serves a page of ours at /docs.
         docs_url=None,
         redoc_url=None,
+        # A route of ours, which says who may read it.
+        openapi_url=None,
         redirect_slashes=False,
         # Clients are made from the description: their functions have the names of ours.
         generate_unique_id_function=lambda route: route.name,
         responses={"default": PROBLEM_RESPONSE | {"description": "Any other problem."}},
     )
     app.include_router(api.router)
+    app.include_router(key_routes.router)
     app.include_router(workbench.router)
     app.include_router(cases.router)
+    app.include_router(signing_in.router)
     app.include_router(page.router)
     return app
 
@@ -74,6 +84,11 @@ async def _answer_catalogue_error(_: Request, error: Exception) -> Response:
         tell = log.debug if isinstance(error, DependencyUnavailableError) else log.warning
         tell("query_failed", reason=problem.reason, detail=str(error))
     return problem.response()
+
+
+async def _answer_missing_scope(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ScopeMissingError)
+    return signing_in.refused(request.scope, error)
 
 
 async def _answer_invalid_request(_: Request, error: Exception) -> Response:

@@ -10,7 +10,7 @@ from types import FrameType
 from typing import Any
 
 from shared.errors import EXIT_BUG, EXIT_OK, CatalogueError
-from shared.settings import Settings, load_settings
+from shared.settings import Settings, load_settings, plain
 
 _EXIT_CODES = "exit codes: 0 ok, 2 configuration, 3 dependency not reachable, 4 halted on bad input, 70 bug"
 # 128 and the number of the signal, as a shell tells it.
@@ -72,7 +72,7 @@ def _add_settings(parser: argparse.ArgumentParser, *, listed: bool) -> None:
         + ("" if listed else ";\n--help-settings lists them"),
     )
     for name, field in Settings.model_fields.items():
-        default = "" if field.default in (None, "", ()) else f" (default: {field.default})"
+        default = "" if field.default in (None, "", ()) else f" (default: {plain(field.default)})"
         group.add_argument(
             "--" + name.replace("_", "-"),
             dest=f"setting_{name}",

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import Event
@@ -14,6 +14,8 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from searcher.backend import Backend
+from searcher.key_ring import KeyRing, Look
+from searcher.recognizing import Recognizer
 from searcher.resident.follower import Follower
 from searcher.resident.index import ResidentIndex
 from searcher.resident.shown_file import ShownFile
@@ -22,6 +24,7 @@ from searcher.services import Services
 from searcher.strategies.resident import Resident
 from searcher.web import create_app
 from searcher.wire import Crop
+from searcher.workbench.keys import NO_KEYS, Known
 from shared.document import Document, Kind
 from shared.images.decoded import DecodedImage
 from shared.metrics import SearcherMetrics
@@ -58,6 +61,8 @@ class FakeSearcher:
     settings: Settings
     new_backend: Callable[[], Backend]
     threads: Executor
+    # What is known of keys; None: what the workbench says.
+    look: Look | None
     now: datetime = NOW
 
     @property
@@ -67,7 +72,15 @@ class FakeSearcher:
 
     def app(self) -> FastAPI:
         """What answers HTTP."""
-        return create_app(Services.of(self.parts, self.registry, self.settings), self.parts.metrics)
+        return create_app(self.services(), self.parts.metrics)
+
+    def services(self, parts: SearcherParts | None = None) -> Services:
+        """What the routes answer with."""
+        made = Services.of(parts or self.parts, self.registry, self.settings)
+        if self.look is None:
+            return made
+        key_ring = KeyRing(self.look, lambda: self.now)
+        return replace(made, recognizer=Recognizer.of(self.settings, key_ring, lambda: self.now))
 
     def put(self, *documents: Document) -> None:
         """Write documents into the store."""
@@ -95,6 +108,11 @@ class FakeSearcher:
         return self.registry.get_sample_value(name, labels) or 0.0
 
 
+async def no_keys(_: Mapping[str, datetime]) -> Known:
+    """No key was ever made."""
+    return NO_KEYS
+
+
 @contextmanager
 def fake_searcher(**settings: Any) -> Iterator[FakeSearcher]:
     """A ready searcher over an empty store."""
@@ -107,7 +125,9 @@ def fake_searcher(**settings: Any) -> Iterator[FakeSearcher]:
         backend.store = store = FakeStore()
         backend.encoder = FakeEncoder()
         parts = SearcherParts(backend, fetcher, CroppingDecoder(), SearcherMetrics(registry), lambda: found.now)
-        found = FakeSearcher(store, fetcher, backend, parts, registry, made, new_backend, store_threads)
+        # Without a workbench of its own it asks no database who may come in.
+        look = None if "workbench_url" in settings else no_keys
+        found = FakeSearcher(store, fetcher, backend, parts, registry, made, new_backend, store_threads, look)
         try:
             yield found
         finally:

@@ -18,7 +18,7 @@ from searcher.page.export import ExportedImage, read_ticked
 from searcher.page.query import PageQuery
 from searcher.page.rendering import render
 from searcher.page.view import card_of, thumbnail_path
-from searcher.people import Analyst
+from searcher.people import Analyst, Reader
 from searcher.problems import Problem, problem_of, problem_of_fields
 from searcher.services import Provided, Services
 from searcher.wire import SEEDS_MAX, Hit
@@ -70,7 +70,10 @@ class CaseView:
 
 @router.get("/cases")
 async def cases(
-    services: Provided, state: CaseState | None = None, cursor: Annotated[str | None, Query(max_length=2048)] = None
+    services: Provided,
+    _: Reader,
+    state: CaseState | None = None,
+    cursor: Annotated[str | None, Query(max_length=2048)] = None,
 ) -> Response:
     """All cases, the one changed last first."""
     try:
@@ -98,7 +101,7 @@ async def open_case(services: Provided, request: Request, who: Analyst) -> Respo
 
 
 @router.get("/cases/{case_id}")
-async def case(services: Provided, case_id: str, show: str = _NEXT) -> Response:
+async def case(services: Provided, case_id: str, _: Reader, show: str = _NEXT) -> Response:
     """A case: the pictures to judge next, or those of one verdict."""
     try:
         view = await _view(services, case_id, show)

@@ -8,6 +8,8 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from searcher.people import person_asking
+
 _ASSET_TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 
 
@@ -34,8 +36,8 @@ def _asset_path(name: str) -> str:
 
 
 def render(template: str, **values: Any) -> str:
-    """A template with values, as HTML."""
-    return _TEMPLATES.get_template(template).render(asset=_asset_path, **values)
+    """A template with values, as HTML. The frame shows who asks."""
+    return _TEMPLATES.get_template(template).render(asset=_asset_path, asking=person_asking(), **values)
 
 
 ASSETS = _load_assets()

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from starlette.datastructures import UploadFile
 
 from searcher.cursors import decode_hit_cursor
+from searcher.page.docs import operations_of
 from searcher.page.export import read_ticked, to_csv, to_json
 from searcher.page.guarantee import guarantee_of
 from searcher.page.histogram import Histogram, histogram_of
@@ -19,6 +20,7 @@ from searcher.page.query import DEFAULT_K, PageQuery
 from searcher.page.rendering import ASSETS, render
 from searcher.page.verdict import VerdictView, verdict_of
 from searcher.page.view import SeedView, View, card_of, data_uri, thumbnail_path
+from searcher.people import Reader
 from searcher.problems import problem_of, problem_of_fields, problem_of_status
 from searcher.services import Provided, Services
 from searcher.stopwatch import Stopwatch
@@ -38,13 +40,13 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/")
-async def home(services: Provided, request: Request) -> Response:
+async def home(services: Provided, request: Request, _: Reader) -> Response:
     """Recent images, images found by words, or the hits of a seed, by what the address says."""
     return await _answer(services, PageQuery.of(request.query_params.multi_items()), None)
 
 
 @router.post("/")
-async def upload(services: Provided, request: Request) -> Response:
+async def upload(services: Provided, request: Request, _: Reader) -> Response:
     """The hits of an uploaded picture."""
     async with request.form(max_files=1, max_fields=_FIELDS_MAX) as form:
         query = PageQuery.of([(name, value) for name, value in form.multi_items() if isinstance(value, str)])
@@ -56,7 +58,7 @@ async def upload(services: Provided, request: Request) -> Response:
 
 
 @router.post("/export")
-async def export(request: Request) -> Response:
+async def export(request: Request, _: Reader) -> Response:
     """The ticked images as a file."""
     async with request.form(max_files=0, max_fields=_TICKED_MAX) as form:
         ticked = read_ticked([value for value in form.getlist("ticked") if isinstance(value, str)])
@@ -67,9 +69,10 @@ async def export(request: Request) -> Response:
 
 
 @router.get("/docs")
-async def docs(request: Request) -> Response:
+async def docs(request: Request, _: Reader) -> Response:
     """The API's description, from its OpenAPI document, for people."""
-    return HTMLResponse(render("docs.html", api=request.app.openapi()))
+    api = request.app.openapi()
+    return HTMLResponse(render("docs.html", api=api, groups=operations_of(api)))
 
 
 @router.get("/assets/{digest}/{name}")

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
-from searcher.people import Analyst
+from searcher.people import Analyst, Reader
 from searcher.problems import PROBLEM_RESPONSE
 from searcher.services import Provided
 from searcher.workbench.exporting import ExportFormat, export
@@ -59,6 +59,7 @@ async def open_case(services: Provided, request: NewCase, who: Analyst) -> CaseR
 @router.get("/v1/cases")
 async def cases(
     services: Provided,
+    _: Reader,
     state: Annotated[CaseState | None, Query()] = None,
     limit: Annotated[int, Query(ge=1, le=_PAGE_MAX)] = 50,
     cursor: Annotated[str | None, Query(max_length=2048, description="From the page before.")] = None,
@@ -68,7 +69,7 @@ async def cases(
 
 
 @router.get("/v1/cases/{case_id}")
-async def case(services: Provided, case_id: str) -> CaseReply:
+async def case(services: Provided, case_id: str, _: Reader) -> CaseReply:
     """A case with its seeds."""
     return CaseReply.of(await services.casework.desk.ask(lambda bench: bench.ledger.case(case_id)))
 
@@ -86,7 +87,7 @@ async def judge(services: Provided, case_id: str, request: JudgeRequest, who: An
 
 
 @router.post("/v1/cases/{case_id}/next")
-async def next_images(services: Provided, case_id: str, request: NextRequest) -> NextReply:
+async def next_images(services: Provided, case_id: str, request: NextRequest, _: Reader) -> NextReply:
     """What to judge next: like the seeds and what was judged relevant, unlike the rest, and not judged yet.
 
     Answered from memory alone (`CATALOGUE_RESIDENT`).
@@ -98,6 +99,7 @@ async def next_images(services: Provided, case_id: str, request: NextRequest) ->
 async def judgements(
     services: Provided,
     case_id: str,
+    _: Reader,
     after: Annotated[int, Query(ge=0, description="The number behind which to go on.")] = 0,
     limit: Annotated[int, Query(ge=1, le=JUDGEMENTS_MAX)] = 100,
 ) -> JudgementsReply:
@@ -126,7 +128,7 @@ async def export_case(
 
 
 @router.get("/v1/evidence/{digest}", response_class=Response, responses=_PICTURE)
-async def evidence(services: Provided, digest: str) -> Response:
+async def evidence(services: Provided, digest: str, _: Reader) -> Response:
     """A picture that is kept with a case."""
     kept = await services.casework.desk.ask(lambda bench: bench.ledger.evidence(digest))
     # The same digest is the same bytes for ever.

@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 from searcher.__main__ import main
 from shared.document import Document
 from tests.described import described_client
-from tests.searchers import ENCODER, FakeSearcher, code_near, code_of, fake_searcher, image
+from tests.searchers import ENCODER, FakeSearcher, code_near, code_of, fake_searcher, image, no_keys
 
 PICTURE = b"\xff\xd8\xff picture of a mug"
 BASE = "http://127.0.0.1:8080"
@@ -209,6 +209,7 @@ def test_a_judgement_that_makes_no_sense_is_refused(client: TestClient, request_
 
 def test_searches_go_on_while_the_workbench_is_away() -> None:
     with fake_searcher(workbench_url="postgresql://nobody@127.0.0.1:1/none") as made:
+        made.look = no_keys
         made.put(mug("mug-1"))
         with described_client(made.app(), BASE) as client:
             reply = client.get("/v1/cases")
