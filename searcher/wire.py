@@ -128,6 +128,10 @@ class SearchRequest(Filters):
     bits are weighed by how well they tell seeds of positive weight from those of negative weight ("bits").
     """
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"seeds": [{"image_id": "mug-1"}], "k": 20, "filter": {"category": ["mug"]}}]}
+    )
+
     seeds: Annotated[list[Seed], Field(min_length=1, max_length=SEEDS_MAX)]
     combine: Literal["seeds", "bits"] = "seeds"
     k: Annotated[

@@ -27,6 +27,10 @@ class _Wire(BaseModel):
 class NewCase(_Wire):
     """A case to open. Its seeds' pictures are kept with it, as they are now."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"name": "Chipped mugs", "seeds": [{"image_id": "mug-1"}]}]}
+    )
+
     name: Name
     note: Note = ""
     seeds: Seeds = []
@@ -62,6 +66,10 @@ class JudgedImage(_Wire):
 class JudgeRequest(_Wire):
     """Verdicts on images that one search has shown. In `search`, pictures are given by the code that stood for them."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"judgements": [{"image_id": "mug-7", "verdict": "relevant", "rank": 2}]}]}
+    )
+
     judgements: Annotated[list[JudgedImage], Field(min_length=1, max_length=JUDGEMENTS_MAX)]
     search: SearchRequest | None = None
 
@@ -74,6 +82,8 @@ class JudgeRequest(_Wire):
 
 class NextRequest(Filters):
     """The `k` images to judge next, of those that the filters let through."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"k": 50}]})
 
     k: Annotated[int, Field(ge=1, le=NEXT_MAX)] = 50
 
