@@ -18,6 +18,7 @@ from searcher.wire import ProblemDocument
 from searcher.workbench.database import WorkbenchUnavailableError
 from searcher.workbench.keys import KeyMissingError, KeyRefusedError
 from searcher.workbench.ledger import CaseMissingError, EvidenceMissingError
+from searcher.workbench.samples import SampleMissingError
 from shared.errors import (
     CatalogueError,
     ConfigurationError,
@@ -137,6 +138,7 @@ _PROBLEMS: Sequence[tuple[type[CatalogueError], Problem]] = (
         ),
     ),
     (CaseMissingError, Problem(HTTPStatus.NOT_FOUND, "case_missing", "There is no such case.")),
+    (SampleMissingError, Problem(HTTPStatus.NOT_FOUND, "sample_missing", "No sample of this case was drawn yet.")),
     (EvidenceMissingError, Problem(HTTPStatus.NOT_FOUND, "evidence_missing", "No picture with this digest is kept.")),
     (
         WorkbenchUnavailableError,

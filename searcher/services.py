@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 
+import numpy as np
 from fastapi import Depends, Request
 from prometheus_client import CollectorRegistry
 
@@ -16,6 +17,7 @@ from searcher.recognizing import Recognizer
 from searcher.search import Searcher, SearcherParts
 from searcher.workbench.casework import Casework
 from searcher.workbench.desk import Desk
+from searcher.workbench.sampling import Sampling
 from searcher.workbench.workbench import Workbench
 from shared.settings import Settings
 
@@ -29,6 +31,7 @@ class Services:
     images: Images
     explainer: Explainer
     casework: Casework
+    sampling: Sampling
     recognizer: Recognizer
     registry: CollectorRegistry
     settings: Settings
@@ -45,6 +48,7 @@ class Services:
             Images(parts, searcher),
             Explainer(parts.backend, searcher),
             Casework(parts, searcher, desk),
+            Sampling(parts.backend, searcher, desk, np.random.default_rng()),
             Recognizer.of(settings, _key_ring(desk, parts.now), parts.now),
             registry,
             settings,

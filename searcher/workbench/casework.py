@@ -81,7 +81,6 @@ class Casework:
         """Append judgements, with the images' facts and thumbnails as they are now; CaseMissingError."""
         await self.desk.ask(lambda bench: bench.ledger.case(case_id))
         encoder = self._parts.backend.encoder_or_raise().encoder_id
-        asked = None if request.search is None else request.search.model_dump_json(exclude_defaults=True)
         images = [one.image_id for one in request.judgements if one.verdict is not Verdict.WITHDRAWN]
         documents, thumbnails = await self._as_they_are(images)
 
@@ -89,7 +88,7 @@ class Casework:
             kept = bench.ledger.keep([Evidence(_THUMBNAIL_TYPE, thumbnail) for thumbnail in thumbnails.values()])
             digests = dict(zip(thumbnails, kept, strict=True))
             judgements = [_new(one, encoder, documents, digests) for one in request.judgements]
-            return bench.ledger.judge(case_id, judgements, who, asked)
+            return bench.ledger.judge(case_id, judgements, who, request.shown_by)
 
         return await self.desk.ask(append)
 

@@ -143,12 +143,20 @@ class Ledger:
                 wanted = wanted.where(JUDGEMENTS.c.case_id == case_id)
             return [_judgement_of(row) for row in connection.execute(wanted)]
 
-    def verdicts(self, case_id: str) -> list[Judgement]:
-        """The last entry of each image of a case that is not withdrawn, in the order of writing; CaseMissingError."""
+    def last_number(self) -> int:
+        """The number of the last entry; 0 where there is none."""
+        with self._database.transaction() as connection:
+            return int(connection.execute(select(func.coalesce(func.max(JUDGEMENTS.c.number), 0))).scalar_one())
+
+    def verdicts(self, case_id: str, up_to: int | None = None) -> list[Judgement]:
+        """The last entry of each image of a case that is not withdrawn, in the order of writing; CaseMissingError.
+
+        With `up_to` as it was when the entry with this number was the last one.
+        """
         with self._database.transaction() as connection:
             _case_row(connection, case_id)
             wanted = _with_searches().where(
-                JUDGEMENTS.c.number.in_(_last_numbers([case_id])), JUDGEMENTS.c.verdict != Verdict.WITHDRAWN
+                JUDGEMENTS.c.number.in_(_last_numbers([case_id], up_to)), JUDGEMENTS.c.verdict != Verdict.WITHDRAWN
             )
             return [_judgement_of(row) for row in connection.execute(wanted.order_by(JUDGEMENTS.c.number))]
 
@@ -199,9 +207,11 @@ def _keep_search(connection: Connection, request: str) -> str:
     return digest
 
 
-def _last_numbers(case_ids: Sequence[str]) -> Select[tuple[int]]:
+def _last_numbers(case_ids: Sequence[str], up_to: int | None = None) -> Select[tuple[int]]:
     """The numbers of the last entries of each image of each case."""
     of_cases = select(func.max(JUDGEMENTS.c.number)).where(JUDGEMENTS.c.case_id.in_(case_ids))
+    if up_to is not None:
+        of_cases = of_cases.where(JUDGEMENTS.c.number <= up_to)
     return of_cases.group_by(JUDGEMENTS.c.case_id, JUDGEMENTS.c.image_id)
 
 

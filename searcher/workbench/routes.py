@@ -10,6 +10,7 @@ from searcher.problems import PROBLEM_RESPONSE
 from searcher.services import Provided
 from searcher.workbench.exporting import ExportFormat, export
 from searcher.workbench.records import CaseState
+from searcher.workbench.sample_wire import EstimateReply, SampleReply, SampleRequest
 from searcher.workbench.wire import (
     JUDGEMENTS_MAX,
     CaseChange,
@@ -93,6 +94,21 @@ async def next_images(services: Provided, case_id: str, request: NextRequest, _:
     Answered from memory alone (`CATALOGUE_RESIDENT`).
     """
     return await services.casework.next_images(case_id, request)
+
+
+@router.post("/v1/cases/{case_id}/samples", status_code=201)
+async def draw_sample(services: Provided, case_id: str, request: SampleRequest, who: Analyst) -> SampleReply:
+    """Draw a random sample of what nobody judged in the case. Judge all of it, then ask for the estimate.
+
+    Answered from memory alone (`CATALOGUE_RESIDENT`).
+    """
+    return await services.sampling.draw(case_id, request, who)
+
+
+@router.get("/v1/cases/{case_id}/estimate")
+async def estimate(services: Provided, case_id: str, _: Reader) -> EstimateReply:
+    """How many relevant images are not found yet, as the sample that was drawn last tells."""
+    return await services.sampling.estimate(case_id)
 
 
 @router.get("/v1/cases/{case_id}/judgements")

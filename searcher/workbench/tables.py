@@ -243,3 +243,29 @@ SESSIONS = Table(
     Column("made_at_ms", BigInteger, nullable=False),
     Column("expires_at_ms", BigInteger, nullable=False),
 )
+
+SAMPLES = Table(
+    "samples",
+    METADATA,
+    Column("number", _Number, primary_key=True, autoincrement=True),
+    Column("sample_id", String(32), nullable=False, unique=True),
+    Column("case_id", ForeignKey("cases.case_id"), nullable=False, index=True),
+    Column("who", Text, nullable=False),
+    Column("drawn_at_ms", BigInteger, nullable=False),
+    Column("as_of_ms", BigInteger, nullable=False),
+    Column("encoder", Text, nullable=False),
+    # The last entry of the ledger that was known when it was drawn.
+    Column("after", BigInteger, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("strata", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+SAMPLE_IMAGES = Table(
+    "sample_images",
+    METADATA,
+    Column("sample", ForeignKey("samples.number"), primary_key=True),
+    Column("place", Integer, primary_key=True, autoincrement=False),
+    Column("image_id", Text, nullable=False),
+    Column("stratum", Integer, nullable=False),
+)

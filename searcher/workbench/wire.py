@@ -64,7 +64,10 @@ class JudgedImage(_Wire):
 
 
 class JudgeRequest(_Wire):
-    """Verdicts on images that one search has shown. In `search`, pictures are given by the code that stood for them."""
+    """Verdicts on images that one search, or a sample of the case, has shown.
+
+    In `search`, pictures are given by the code that stood for them; `sample` is the sample's id.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"judgements": [{"image_id": "mug-7", "verdict": "relevant", "rank": 2}]}]}
@@ -72,6 +75,14 @@ class JudgeRequest(_Wire):
 
     judgements: Annotated[list[JudgedImage], Field(min_length=1, max_length=JUDGEMENTS_MAX)]
     search: SearchRequest | None = None
+    sample: Annotated[str, Field(min_length=1, max_length=32)] | None = None
+
+    @property
+    def shown_by(self) -> str | None:
+        """What showed the images, as JSON; None where it was not told."""
+        if self.sample is not None:
+            return json.dumps({"sample": self.sample})
+        return None if self.search is None else self.search.model_dump_json(exclude_defaults=True)
 
     @model_validator(mode="after")
     def _has_no_picture(self) -> Self:

@@ -10,6 +10,7 @@ from searcher.workbench.decisions import Decisions
 from searcher.workbench.keys import Keys
 from searcher.workbench.ledger import Ledger
 from searcher.workbench.outbox import Outbox
+from searcher.workbench.samples import Samples
 from searcher.workbench.watches import Watches
 from shared.settings import Settings
 
@@ -25,6 +26,7 @@ class Workbench:
     alerts: Alerts
     decisions: Decisions
     outbox: Outbox
+    samples: Samples
 
     @classmethod
     def over(cls, database: Database, now: Callable[[], datetime], receivers: Sequence[str] = ()) -> "Workbench":
@@ -38,6 +40,7 @@ class Workbench:
             Alerts(database, now, outbox),
             Decisions(database, now, outbox),
             outbox,
+            Samples(database, now),
         )
 
     @classmethod
