@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, cast
 
-from fastapi import Depends
+from fastapi import Security
 from fastapi.openapi.models import HTTPBearer
 from fastapi.openapi.models import SecurityBase as SecurityModel
 from fastapi.security.base import SecurityBase
@@ -113,9 +113,9 @@ class Needs(SecurityBase):
         return person.name
 
 
-Reader = Annotated[str, Depends(Needs(Scope.READ))]
+Reader = Annotated[str, Security(Needs(Scope.READ), scopes=[Scope.READ])]
 """Who may search and look."""
-Analyst = Annotated[str, Depends(Needs(Scope.JUDGE))]
+Analyst = Annotated[str, Security(Needs(Scope.JUDGE), scopes=[Scope.JUDGE])]
 """Who may judge, watch and decide."""
-Administrator = Annotated[str, Depends(Needs(Scope.ADMINISTER))]
+Administrator = Annotated[str, Security(Needs(Scope.ADMINISTER), scopes=[Scope.ADMINISTER])]
 """Who may manage keys, watches' webhooks, and what all share."""

@@ -1,10 +1,13 @@
 """Makes the client anew: the OpenAPI description from the searcher's routes, the package from the description."""
 
+import copy
 import json
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any
 
 from searcher.web import api_description
 
@@ -18,14 +21,26 @@ _MENDED = "F401,I,UP"
 
 def make_client(folder: Path) -> None:
     """Write the description and the package into `folder`, in place of those that are there."""
-    description, package = folder / DESCRIPTION, folder / PACKAGE
-    description.write_text(json.dumps(api_description(), indent=2, ensure_ascii=False) + "\n")
+    description, package = api_description(), folder / PACKAGE
+    (folder / DESCRIPTION).write_text(json.dumps(description, indent=2, ensure_ascii=False) + "\n")
     shutil.rmtree(package, ignore_errors=True)
-    where = ("--path", description, "--output-path", package, "--config", HERE / "generator.yml")
-    _run("openapi_python_client", "generate", "--meta", "none", "--fail-on-warning", *where)
+    with NamedTemporaryFile("w", suffix=".json") as read:
+        json.dump(_without_keys(description), read)
+        read.flush()
+        where = ("--path", read.name, "--output-path", package, "--config", HERE / "generator.yml")
+        _run("openapi_python_client", "generate", "--meta", "none", "--fail-on-warning", *where)
     (package / "py.typed").touch()
     _run("ruff", "check", "--quiet", "--isolated", "--target-version", "py311", "--select", _MENDED, "--fix", package)
     _run("ruff", "format", "--quiet", "--config", PROJECT, package)
+
+
+def _without_keys(description: dict[str, Any]) -> dict[str, Any]:
+    """The same with keys optional, as they are: functions then take a client with a key and one without."""
+    kept = copy.deepcopy(description)
+    for operations in kept["paths"].values():
+        for operation in operations.values():
+            operation.pop("security", None)
+    return kept
 
 
 def _run(module: str, *arguments: str | Path) -> None:

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jsonschema import ValidationError
+from jsonschema import Draft202012Validator, ValidationError
 from make_client import DESCRIPTION, HERE, PACKAGE, make_client
 
+from searcher.page.docs import inline, prose
 from searcher.problems import PROBLEM_TYPE
 from searcher.web import api_description
 from tests.described import check_reply
@@ -32,7 +33,32 @@ def test_every_operation_says_what_it_does_and_answers() -> None:
         good = [reply for status, reply in operation["responses"].items() if status.startswith("2")]
         assert good, path
         for reply in good:
-            assert all(content["schema"] for content in reply["content"].values()), path
+            assert all(content["schema"] for content in reply.get("content", {}).values()), path
+
+
+def test_every_operation_under_v1_names_the_scope_that_it_needs() -> None:
+    scopes = {
+        operation["operationId"]: [scope for one in operation.get("security", []) for scope in one["key"]]
+        for path, operation in operations()
+        if path.startswith("/v1/")
+    }
+    assert [name for name, found in scopes.items() if len(found) != 1] == []
+    assert (scopes["search"], scopes["judge"]) == (["read"], ["judge"])
+
+
+def test_every_example_is_a_request_that_is_understood() -> None:
+    schemas = api_description()["components"]["schemas"]
+    examples = {name: schema["examples"] for name, schema in schemas.items() if "examples" in schema}
+    assert "SearchRequest" in examples
+    for name, shown in examples.items():
+        checker = Draft202012Validator(schemas[name] | {"components": {"schemas": schemas}})
+        for example in shown:
+            checker.validate(example)
+
+
+def test_a_description_is_shown_as_text_with_code() -> None:
+    assert inline("`k` < <b>") == "<code>k</code> &lt; &lt;b&gt;"
+    assert prose("One\nline.\n\nTwo.") == "<p>One\nline.</p><p>Two.</p>"
 
 
 def test_every_problem_is_a_problem_document() -> None:

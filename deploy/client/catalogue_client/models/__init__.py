@@ -8,6 +8,7 @@ from .case_reply import CaseReply
 from .case_seed_reply import CaseSeedReply
 from .case_state import CaseState
 from .cases_reply import CasesReply
+from .estimate_reply import EstimateReply
 from .explain_reply import ExplainReply
 from .export_format import ExportFormat
 from .histogram_reply import HistogramReply
@@ -22,10 +23,17 @@ from .judgement_reply import JudgementReply
 from .judgement_reply_image_type_0 import JudgementReplyImageType0
 from .judgement_reply_search_type_0 import JudgementReplySearchType0
 from .judgements_reply import JudgementsReply
+from .key_request import KeyRequest
+from .keys_reply import KeysReply
+from .left_reply import LeftReply
 from .listed_case import ListedCase
 from .listed_image import ListedImage
 from .listed_image_attributes import ListedImageAttributes
+from .listed_key import ListedKey
+from .listed_key_state import ListedKeyState
 from .livez_response_livez import LivezResponseLivez
+from .made_key import MadeKey
+from .made_key_state import MadeKeyState
 from .new_case import NewCase
 from .next_reply import NextReply
 from .next_request import NextRequest
@@ -34,6 +42,11 @@ from .problem_document import ProblemDocument
 from .problem_field import ProblemField
 from .progress_reply import ProgressReply
 from .readyz_response_readyz import ReadyzResponseReadyz
+from .rotate_request import RotateRequest
+from .sample_reply import SampleReply
+from .sample_request import SampleRequest
+from .sample_request_filter import SampleRequestFilter
+from .scope import Scope
 from .search_reply import SearchReply
 from .search_reply_took_ms import SearchReplyTookMs
 from .search_request import SearchRequest
@@ -42,6 +55,7 @@ from .search_request_filter import SearchRequestFilter
 from .seed import Seed
 from .seed_code import SeedCode
 from .strategy_name import StrategyName
+from .stratum_reply import StratumReply
 from .verdict import Verdict
 from .version_response_version import VersionResponseVersion
 
@@ -54,6 +68,7 @@ __all__ = (
     "CaseSeedReply",
     "CasesReply",
     "CaseState",
+    "EstimateReply",
     "ExplainReply",
     "ExportFormat",
     "HistogramReply",
@@ -68,10 +83,17 @@ __all__ = (
     "JudgementReplySearchType0",
     "JudgementsReply",
     "JudgeRequest",
+    "KeyRequest",
+    "KeysReply",
+    "LeftReply",
     "ListedCase",
     "ListedImage",
     "ListedImageAttributes",
+    "ListedKey",
+    "ListedKeyState",
     "LivezResponseLivez",
+    "MadeKey",
+    "MadeKeyState",
     "NewCase",
     "NextReply",
     "NextRequest",
@@ -80,6 +102,11 @@ __all__ = (
     "ProblemField",
     "ProgressReply",
     "ReadyzResponseReadyz",
+    "RotateRequest",
+    "SampleReply",
+    "SampleRequest",
+    "SampleRequestFilter",
+    "Scope",
     "SearchReply",
     "SearchReplyTookMs",
     "SearchRequest",
@@ -88,6 +115,7 @@ __all__ = (
     "Seed",
     "SeedCode",
     "StrategyName",
+    "StratumReply",
     "Verdict",
     "VersionResponseVersion",
 )

@@ -17,10 +17,15 @@ T = TypeVar("T", bound="JudgeRequest")
 
 @_attrs_define
 class JudgeRequest:
-    """Verdicts on images that one search has shown. In `search`, pictures are given by the code that stood for them."""
+    """Verdicts on images that one search, or a sample of the case, has shown.
+
+    In `search`, pictures are given by the code that stood for them; `sample` is the sample's id.
+
+    """
 
     judgements: list[JudgedImage]
     search: None | SearchRequest | Unset = UNSET
+    sample: None | str | Unset = UNSET
 
     def to_dict(self) -> dict[str, Any]:
         from ..models.search_request import SearchRequest  # noqa: PLC0415
@@ -38,6 +43,12 @@ class JudgeRequest:
         else:
             search = self.search
 
+        sample: None | str | Unset
+        if isinstance(self.sample, Unset):
+            sample = UNSET
+        else:
+            sample = self.sample
+
         field_dict: dict[str, Any] = {}
 
         field_dict.update(
@@ -47,6 +58,8 @@ class JudgeRequest:
         )
         if search is not UNSET:
             field_dict["search"] = search
+        if sample is not UNSET:
+            field_dict["sample"] = sample
 
         return field_dict
 
@@ -80,9 +93,19 @@ class JudgeRequest:
 
         search = _parse_search(d.pop("search", UNSET))
 
+        def _parse_sample(data: object) -> None | str | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(None | str | Unset, data)
+
+        sample = _parse_sample(d.pop("sample", UNSET))
+
         judge_request = cls(
             judgements=judgements,
             search=search,
+            sample=sample,
         )
 
         return judge_request

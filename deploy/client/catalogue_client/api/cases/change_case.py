@@ -73,7 +73,7 @@ def _build_response(
 def sync_detailed(
     case_id: str,
     *,
-    client: AuthenticatedClient,
+    client: AuthenticatedClient | Client,
     body: CaseChange,
 ) -> Response[CaseReply | ProblemDocument]:
     """Change Case
@@ -108,7 +108,7 @@ def sync_detailed(
 def sync(
     case_id: str,
     *,
-    client: AuthenticatedClient,
+    client: AuthenticatedClient | Client,
     body: CaseChange,
 ) -> CaseReply | ProblemDocument | None:
     """Change Case
@@ -138,7 +138,7 @@ def sync(
 async def asyncio_detailed(
     case_id: str,
     *,
-    client: AuthenticatedClient,
+    client: AuthenticatedClient | Client,
     body: CaseChange,
 ) -> Response[CaseReply | ProblemDocument]:
     """Change Case
@@ -171,7 +171,7 @@ async def asyncio_detailed(
 async def asyncio(
     case_id: str,
     *,
-    client: AuthenticatedClient,
+    client: AuthenticatedClient | Client,
     body: CaseChange,
 ) -> CaseReply | ProblemDocument | None:
     """Change Case

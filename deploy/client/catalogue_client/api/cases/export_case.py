@@ -76,7 +76,7 @@ def _build_response(
 def sync_detailed(
     case_id: str,
     *,
-    client: AuthenticatedClient,
+    client: AuthenticatedClient | Client,
     format_: ExportFormat | Unset = UNSET,
 ) -> Response[ProblemDocument | str]:
     """Export Case
@@ -110,7 +110,7 @@ def sync_detailed(
 def sync(
     case_id: str,
     *,
-    client: AuthenticatedClient,
+    client: AuthenticatedClient | Client,
     format_: ExportFormat | Unset = UNSET,
 ) -> ProblemDocument | str | None:
     """Export Case
@@ -139,7 +139,7 @@ def sync(
 async def asyncio_detailed(
     case_id: str,
     *,
-    client: AuthenticatedClient,
+    client: AuthenticatedClient | Client,
     format_: ExportFormat | Unset = UNSET,
 ) -> Response[ProblemDocument | str]:
     """Export Case
@@ -171,7 +171,7 @@ async def asyncio_detailed(
 async def asyncio(
     case_id: str,
     *,
-    client: AuthenticatedClient,
+    client: AuthenticatedClient | Client,
     format_: ExportFormat | Unset = UNSET,
 ) -> ProblemDocument | str | None:
     """Export Case

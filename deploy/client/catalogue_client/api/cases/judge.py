@@ -75,7 +75,7 @@ def _build_response(
 def sync_detailed(
     case_id: str,
     *,
-    client: AuthenticatedClient,
+    client: AuthenticatedClient | Client,
     body: JudgeRequest,
 ) -> Response[ProblemDocument | ProgressReply]:
     """Judge
@@ -85,8 +85,11 @@ def sync_detailed(
 
     Args:
         case_id (str):
-        body (JudgeRequest): Verdicts on images that one search has shown. In `search`, pictures
-            are given by the code that stood for them.
+        body (JudgeRequest): Verdicts on images that one search, or a sample of the case, has
+            shown.
+
+            In `search`, pictures are given by the code that stood for them; `sample` is the sample's
+            id.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -111,7 +114,7 @@ def sync_detailed(
 def sync(
     case_id: str,
     *,
-    client: AuthenticatedClient,
+    client: AuthenticatedClient | Client,
     body: JudgeRequest,
 ) -> ProblemDocument | ProgressReply | None:
     """Judge
@@ -121,8 +124,11 @@ def sync(
 
     Args:
         case_id (str):
-        body (JudgeRequest): Verdicts on images that one search has shown. In `search`, pictures
-            are given by the code that stood for them.
+        body (JudgeRequest): Verdicts on images that one search, or a sample of the case, has
+            shown.
+
+            In `search`, pictures are given by the code that stood for them; `sample` is the sample's
+            id.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -142,7 +148,7 @@ def sync(
 async def asyncio_detailed(
     case_id: str,
     *,
-    client: AuthenticatedClient,
+    client: AuthenticatedClient | Client,
     body: JudgeRequest,
 ) -> Response[ProblemDocument | ProgressReply]:
     """Judge
@@ -152,8 +158,11 @@ async def asyncio_detailed(
 
     Args:
         case_id (str):
-        body (JudgeRequest): Verdicts on images that one search has shown. In `search`, pictures
-            are given by the code that stood for them.
+        body (JudgeRequest): Verdicts on images that one search, or a sample of the case, has
+            shown.
+
+            In `search`, pictures are given by the code that stood for them; `sample` is the sample's
+            id.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -176,7 +185,7 @@ async def asyncio_detailed(
 async def asyncio(
     case_id: str,
     *,
-    client: AuthenticatedClient,
+    client: AuthenticatedClient | Client,
     body: JudgeRequest,
 ) -> ProblemDocument | ProgressReply | None:
     """Judge
@@ -186,8 +195,11 @@ async def asyncio(
 
     Args:
         case_id (str):
-        body (JudgeRequest): Verdicts on images that one search has shown. In `search`, pictures
-            are given by the code that stood for them.
+        body (JudgeRequest): Verdicts on images that one search, or a sample of the case, has
+            shown.
+
+            In `search`, pictures are given by the code that stood for them; `sample` is the sample's
+            id.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.

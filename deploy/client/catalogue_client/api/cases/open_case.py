@@ -68,7 +68,7 @@ def _build_response(
 
 def sync_detailed(
     *,
-    client: AuthenticatedClient,
+    client: AuthenticatedClient | Client,
     body: NewCase,
 ) -> Response[CaseReply | ProblemDocument]:
     """Open Case
@@ -99,7 +99,7 @@ def sync_detailed(
 
 def sync(
     *,
-    client: AuthenticatedClient,
+    client: AuthenticatedClient | Client,
     body: NewCase,
 ) -> CaseReply | ProblemDocument | None:
     """Open Case
@@ -125,7 +125,7 @@ def sync(
 
 async def asyncio_detailed(
     *,
-    client: AuthenticatedClient,
+    client: AuthenticatedClient | Client,
     body: NewCase,
 ) -> Response[CaseReply | ProblemDocument]:
     """Open Case
@@ -154,7 +154,7 @@ async def asyncio_detailed(
 
 async def asyncio(
     *,
-    client: AuthenticatedClient,
+    client: AuthenticatedClient | Client,
     body: NewCase,
 ) -> CaseReply | ProblemDocument | None:
     """Open Case

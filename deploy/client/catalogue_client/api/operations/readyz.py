@@ -54,8 +54,9 @@ def sync_detailed(
 ) -> Response[ProblemDocument | ReadyzResponseReadyz]:
     """Readyz
 
-     Whether searches can be answered: an encoder is loaded, and the store answers or the codes are in
-    memory.
+     Whether searches can be answered: an encoder is loaded, the store answers or the codes are in
+    memory, and it is
+    known who may ask.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -80,8 +81,9 @@ def sync(
 ) -> ProblemDocument | ReadyzResponseReadyz | None:
     """Readyz
 
-     Whether searches can be answered: an encoder is loaded, and the store answers or the codes are in
-    memory.
+     Whether searches can be answered: an encoder is loaded, the store answers or the codes are in
+    memory, and it is
+    known who may ask.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -102,8 +104,9 @@ async def asyncio_detailed(
 ) -> Response[ProblemDocument | ReadyzResponseReadyz]:
     """Readyz
 
-     Whether searches can be answered: an encoder is loaded, and the store answers or the codes are in
-    memory.
+     Whether searches can be answered: an encoder is loaded, the store answers or the codes are in
+    memory, and it is
+    known who may ask.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -126,8 +129,9 @@ async def asyncio(
 ) -> ProblemDocument | ReadyzResponseReadyz | None:
     """Readyz
 
-     Whether searches can be answered: an encoder is loaded, and the store answers or the codes are in
-    memory.
+     Whether searches can be answered: an encoder is loaded, the store answers or the codes are in
+    memory, and it is
+    known who may ask.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
