@@ -25,11 +25,14 @@ class PairJob:
 
 @dataclass(frozen=True, slots=True)
 class DistinctCodes:
-    """Each code once, and the places where it was: equal ones, which may be very many, are not compared."""
+    """Each code once, and the places where it was: equal ones, which may be very many, are not compared.
+
+    `np.diff(edges)` says how often each code was there.
+    """
 
     codes: NDArray[np.uint8]
     _places: NDArray[np.int64]
-    _edges: NDArray[np.int64]
+    edges: NDArray[np.int64]
 
     @classmethod
     def of(cls, codes: NDArray[np.uint8]) -> "DistinctCodes":
@@ -43,12 +46,12 @@ class DistinctCodes:
 
     def places(self, distinct: int) -> list[int]:
         """Where this code was, ascending."""
-        found: list[int] = self._places[self._edges[distinct] : self._edges[distinct + 1]].tolist()
+        found: list[int] = self._places[self.edges[distinct] : self.edges[distinct + 1]].tolist()
         return found
 
     def repeated(self) -> list[int]:
         """The codes that were at several places."""
-        found: list[int] = np.flatnonzero(np.diff(self._edges) > 1).tolist()
+        found: list[int] = np.flatnonzero(np.diff(self.edges) > 1).tolist()
         return found
 
 

@@ -20,7 +20,7 @@ COPY_RADIUS = 31
 """Two codes at most so far apart are taken for the same photo, as PDQ's authors advise."""
 
 # Bits lie by rows of sixteen horizontal frequencies; a mirrored picture has those of odd frequency with the other sign.
-_ODD_COLUMNS = np.uint8(0b01010101)
+MIRRORED_OCTET = 0b01010101
 
 
 def mirrored(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -28,7 +28,7 @@ def mirrored(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
     Only about, because their median differs a little, too.
     """
-    flipped: NDArray[np.uint8] = codes ^ _ODD_COLUMNS
+    flipped: NDArray[np.uint8] = codes ^ np.uint8(MIRRORED_OCTET)
     return flipped
 
 
