@@ -16,9 +16,12 @@ from searcher.people import KeyWrongError, ScopeMissingError, SignInNeededError,
 from searcher.strategies.resident import NotResidentError
 from searcher.wire import ProblemDocument
 from searcher.workbench.database import WorkbenchUnavailableError
+from searcher.workbench.decisions import DecisionMissingError
 from searcher.workbench.keys import KeyMissingError, KeyRefusedError
 from searcher.workbench.ledger import CaseMissingError, EvidenceMissingError
+from searcher.workbench.outbox import DeliveryMissingError
 from searcher.workbench.samples import SampleMissingError
+from searcher.workbench.watches import WatchMissingError
 from shared.errors import (
     CatalogueError,
     ConfigurationError,
@@ -137,6 +140,9 @@ _PROBLEMS: Sequence[tuple[type[CatalogueError], Problem]] = (
             _RETRY_SECONDS,
         ),
     ),
+    (WatchMissingError, Problem(HTTPStatus.NOT_FOUND, "watch_missing", "There is no such watch.")),
+    (DecisionMissingError, Problem(HTTPStatus.NOT_FOUND, "decision_missing", "There is no such decision.")),
+    (DeliveryMissingError, Problem(HTTPStatus.NOT_FOUND, "delivery_missing", "There is no such delivery.")),
     (CaseMissingError, Problem(HTTPStatus.NOT_FOUND, "case_missing", "There is no such case.")),
     (SampleMissingError, Problem(HTTPStatus.NOT_FOUND, "sample_missing", "No sample of this case was drawn yet.")),
     (EvidenceMissingError, Problem(HTTPStatus.NOT_FOUND, "evidence_missing", "No picture with this digest is kept.")),

@@ -18,6 +18,7 @@ from searcher.search import Searcher, SearcherParts
 from searcher.workbench.casework import Casework
 from searcher.workbench.desk import Desk
 from searcher.workbench.sampling import Sampling
+from searcher.workbench.watchwork import Watchwork
 from searcher.workbench.workbench import Workbench
 from shared.settings import Settings
 
@@ -31,6 +32,7 @@ class Services:
     images: Images
     explainer: Explainer
     casework: Casework
+    watchwork: Watchwork
     sampling: Sampling
     recognizer: Recognizer
     registry: CollectorRegistry
@@ -42,12 +44,14 @@ class Services:
         """The services that these parts make up; ConfigurationError."""
         searcher = Searcher(parts, settings)
         desk = Desk(lambda: Workbench.of(settings, parts.now), settings.workbench_seconds)
+        casework = Casework(parts, searcher, desk)
         return cls(
             parts.backend,
             searcher,
             Images(parts, searcher),
             Explainer(parts.backend, searcher),
-            Casework(parts, searcher, desk),
+            casework,
+            Watchwork(parts.backend, casework, parts.now),
             Sampling(parts.backend, searcher, desk, np.random.default_rng()),
             Recognizer.of(settings, _key_ring(desk, parts.now), parts.now),
             registry,

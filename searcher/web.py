@@ -18,7 +18,7 @@ from searcher.page import routes as page
 from searcher.people import ScopeMissingError
 from searcher.problems import PROBLEM_RESPONSE, problem_of, problem_of_fields, problem_of_status
 from searcher.services import Services
-from searcher.workbench import key_routes
+from searcher.workbench import decision_routes, key_routes, watch_routes
 from searcher.workbench import routes as workbench
 from shared.errors import CatalogueError, DependencyUnavailableError
 from shared.metrics import SearcherMetrics
@@ -69,6 +69,8 @@ def _routes() -> FastAPI:
     app.include_router(api.router)
     app.include_router(key_routes.router)
     app.include_router(workbench.router)
+    app.include_router(watch_routes.router)
+    app.include_router(decision_routes.router)
     app.include_router(cases.router)
     app.include_router(signing_in.router)
     app.include_router(page.router)

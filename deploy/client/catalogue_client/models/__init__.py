@@ -1,5 +1,7 @@
 """Contains all the data models used in inputs/outputs"""
 
+from .alert_reply import AlertReply
+from .alerts_reply import AlertsReply
 from .batch_reply import BatchReply
 from .batch_request import BatchRequest
 from .body_search_by_upload import BodySearchByUpload
@@ -8,6 +10,13 @@ from .case_reply import CaseReply
 from .case_seed_reply import CaseSeedReply
 from .case_state import CaseState
 from .cases_reply import CasesReply
+from .decided_image_reply import DecidedImageReply
+from .decision_reply import DecisionReply
+from .decisions_reply import DecisionsReply
+from .deliveries_reply import DeliveriesReply
+from .delivery_reply import DeliveryReply
+from .delivery_reply_event import DeliveryReplyEvent
+from .delivery_state import DeliveryState
 from .estimate_reply import EstimateReply
 from .explain_reply import ExplainReply
 from .export_format import ExportFormat
@@ -27,6 +36,7 @@ from .key_request import KeyRequest
 from .keys_reply import KeysReply
 from .left_reply import LeftReply
 from .listed_case import ListedCase
+from .listed_decision import ListedDecision
 from .listed_image import ListedImage
 from .listed_image_attributes import ListedImageAttributes
 from .listed_key import ListedKey
@@ -35,13 +45,18 @@ from .livez_response_livez import LivezResponseLivez
 from .made_key import MadeKey
 from .made_key_state import MadeKeyState
 from .new_case import NewCase
+from .new_decision import NewDecision
+from .new_watch_request import NewWatchRequest
+from .new_watch_request_filter import NewWatchRequestFilter
 from .next_reply import NextReply
 from .next_request import NextRequest
 from .next_request_filter import NextRequestFilter
+from .precision_reply import PrecisionReply
 from .problem_document import ProblemDocument
 from .problem_field import ProblemField
 from .progress_reply import ProgressReply
 from .readyz_response_readyz import ReadyzResponseReadyz
+from .reversal import Reversal
 from .rotate_request import RotateRequest
 from .sample_reply import SampleReply
 from .sample_request import SampleRequest
@@ -58,8 +73,16 @@ from .strategy_name import StrategyName
 from .stratum_reply import StratumReply
 from .verdict import Verdict
 from .version_response_version import VersionResponseVersion
+from .watch_change import WatchChange
+from .watch_change_filter_type_0 import WatchChangeFilterType0
+from .watch_reply import WatchReply
+from .watch_reply_filter import WatchReplyFilter
+from .watch_state import WatchState
+from .watches_reply import WatchesReply
 
 __all__ = (
+    "AlertReply",
+    "AlertsReply",
     "BatchReply",
     "BatchRequest",
     "BodySearchByUpload",
@@ -68,6 +91,13 @@ __all__ = (
     "CaseSeedReply",
     "CasesReply",
     "CaseState",
+    "DecidedImageReply",
+    "DecisionReply",
+    "DecisionsReply",
+    "DeliveriesReply",
+    "DeliveryReply",
+    "DeliveryReplyEvent",
+    "DeliveryState",
     "EstimateReply",
     "ExplainReply",
     "ExportFormat",
@@ -87,6 +117,7 @@ __all__ = (
     "KeysReply",
     "LeftReply",
     "ListedCase",
+    "ListedDecision",
     "ListedImage",
     "ListedImageAttributes",
     "ListedKey",
@@ -95,13 +126,18 @@ __all__ = (
     "MadeKey",
     "MadeKeyState",
     "NewCase",
+    "NewDecision",
+    "NewWatchRequest",
+    "NewWatchRequestFilter",
     "NextReply",
     "NextRequest",
     "NextRequestFilter",
+    "PrecisionReply",
     "ProblemDocument",
     "ProblemField",
     "ProgressReply",
     "ReadyzResponseReadyz",
+    "Reversal",
     "RotateRequest",
     "SampleReply",
     "SampleRequest",
@@ -118,4 +154,10 @@ __all__ = (
     "StratumReply",
     "Verdict",
     "VersionResponseVersion",
+    "WatchChange",
+    "WatchChangeFilterType0",
+    "WatchesReply",
+    "WatchReply",
+    "WatchReplyFilter",
+    "WatchState",
 )
