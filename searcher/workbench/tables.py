@@ -269,3 +269,61 @@ SAMPLE_IMAGES = Table(
     Column("image_id", Text, nullable=False),
     Column("stratum", Integer, nullable=False),
 )
+
+DUPLICATE_RUNS = Table(
+    "duplicate_runs",
+    METADATA,
+    Column("run_id", String(32), primary_key=True),
+    Column("question", Text, nullable=False),
+    Column("encoder", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("who", Text, nullable=False),
+    Column("made_at_ms", BigInteger, nullable=False, index=True),
+    Column("heard_at_ms", BigInteger, nullable=False),
+    Column("stage", String(32), nullable=False),
+    Column("done", BigInteger, nullable=False),
+    Column("total", BigInteger, nullable=False),
+    Column("images", BigInteger, nullable=False),
+    Column("pairs", BigInteger, nullable=False),
+    Column("held_back", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+)
+
+DUPLICATE_GROUPS = Table(
+    "duplicate_groups",
+    METADATA,
+    Column("group_id", _Number, primary_key=True, autoincrement=True),
+    Column("run_id", ForeignKey("duplicate_runs.run_id"), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("kept", Text),
+    Column("diameter", Integer, nullable=False),
+    Column("loose", Boolean, nullable=False),
+    sqlite_autoincrement=True,
+)
+Index("ix_duplicate_groups_run_id", DUPLICATE_GROUPS.c.run_id, DUPLICATE_GROUPS.c.state, DUPLICATE_GROUPS.c.group_id)
+
+DUPLICATE_MEMBERS = Table(
+    "duplicate_members",
+    METADATA,
+    Column("group_id", ForeignKey("duplicate_groups.group_id"), primary_key=True),
+    Column("place", Integer, primary_key=True),
+    Column("image_id", Text, nullable=False),
+    Column("item_id", Text, nullable=False),
+    Column("distance", Integer, nullable=False),
+    Column("code", LargeBinary, nullable=False),
+    Column("image", Text, nullable=False),
+)
+
+# What was decided, only ever appended to; groups and members say what came of it.
+DUPLICATE_ENTRIES = Table(
+    "duplicate_entries",
+    METADATA,
+    Column("number", _Number, primary_key=True, autoincrement=True),
+    Column("run_id", ForeignKey("duplicate_runs.run_id"), nullable=False),
+    Column("group_id", ForeignKey("duplicate_groups.group_id"), nullable=False),
+    Column("decision", Text, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+Index("ix_duplicate_entries_run_id", DUPLICATE_ENTRIES.c.run_id, DUPLICATE_ENTRIES.c.number)

@@ -7,6 +7,7 @@ from datetime import datetime
 from searcher.workbench.alerts import Alerts
 from searcher.workbench.database import Database
 from searcher.workbench.decisions import Decisions
+from searcher.workbench.duplicate_groups import DuplicateGroups
 from searcher.workbench.keys import Keys
 from searcher.workbench.ledger import Ledger
 from searcher.workbench.outbox import Outbox
@@ -27,6 +28,7 @@ class Workbench:
     decisions: Decisions
     outbox: Outbox
     samples: Samples
+    duplicates: DuplicateGroups
 
     @classmethod
     def over(cls, database: Database, now: Callable[[], datetime], receivers: Sequence[str] = ()) -> "Workbench":
@@ -41,6 +43,7 @@ class Workbench:
             Decisions(database, now, outbox),
             outbox,
             Samples(database, now),
+            DuplicateGroups(database, now),
         )
 
     @classmethod
