@@ -21,6 +21,7 @@ from searcher.strategies import StrategyName
 from searcher.window import hubs, pairs
 from searcher.wire import DEFAULT_K
 from searcher.workbench.command import add_workbench_commands
+from searcher.workbench.key_command import add_key_commands
 from shared.command_line import Subcommands, add_command, flags_from, new_parser, positive, run, settings_from
 from shared.errors import EXIT_OK
 from shared.logs import configure_logs
@@ -42,6 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     _add_pairs(subcommands)
     _add_hubs(subcommands)
     add_workbench_commands(subcommands)
+    add_key_commands(subcommands)
     _add_evaluate(subcommands)
     _add_distance(subcommands)
     return run(parser, arguments)

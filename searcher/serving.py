@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import ipaddress
 import math
 import os
 import signal
@@ -10,15 +9,18 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from functools import partial
 
 import structlog
 import uvicorn
+from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 
 from searcher.backend import Attendant, Backend, PictureEncoder
+from searcher.guard import is_loopback
+from searcher.proxies import TrustedProxies
 from searcher.resident.follower import Follower
 from searcher.resident.index import ResidentIndex
 from searcher.resident.shown_file import ShownFile
@@ -26,6 +28,8 @@ from searcher.search import SearcherParts
 from searcher.services import Services
 from searcher.strategies.resident import Resident
 from searcher.web import create_app
+from searcher.workbench.database import WorkbenchUnavailableError
+from searcher.workbench.workbench import Workbench
 from shared.encoding.encoder import load_encoder
 from shared.encoding.opening import check_embedder
 from shared.errors import ConfigurationError
@@ -57,10 +61,46 @@ def run_server(settings: Settings) -> None:
     folder = settings.resident_documents_folder
     if folder is not None and not os.access(folder, os.W_OK | os.X_OK):
         raise ConfigurationError(f"CATALOGUE_RESIDENT_DOCUMENTS_FOLDER: {folder} is no folder that can be written to")
-    asyncio.run(_serve(settings))
+    keys_asked_for = _keys_asked_for(settings)
+    asyncio.run(_serve(settings, keys_asked_for))
 
 
-async def _serve(settings: Settings) -> None:
+def server_config(app: FastAPI, drain_seconds: float) -> uvicorn.Config:
+    """How uvicorn serves the application."""
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        ws="none",
+        # By itself uvicorn believes X-Forwarded-For of anybody on this machine. Who may say where a request comes from
+        # is CATALOGUE_TRUSTED_PROXIES alone.
+        proxy_headers=False,
+        timeout_graceful_shutdown=math.ceil(drain_seconds),
+    )
+
+
+def _keys_asked_for(settings: Settings) -> bool:
+    """Whether requests need a key, or a trusted proxy's word.
+
+    ConfigurationError where they do not and others than this machine could send them. While the database is away
+    nobody knows; then nobody gets in.
+    """
+    try:
+        with closing(Workbench.of(settings, _now)) as bench:
+            asked_for = bench.keys.any() or bool(TrustedProxies.of(settings))
+    except WorkbenchUnavailableError:
+        return True
+    if not asked_for and not is_loopback(settings.http_host):
+        raise ConfigurationError(
+            f"CATALOGUE_HTTP_HOST: {settings.http_host} is reached from the network, and there is no key to ask for; "
+            "make one with `searcher keys create NAME --scope administer`"
+        )
+    return asked_for
+
+
+async def _serve(settings: Settings, keys_asked_for: bool) -> None:
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
@@ -75,17 +115,7 @@ async def _serve(settings: Settings) -> None:
         parts = SearcherParts(backend, fetcher, decoder, metrics, _now)
         services = Services.of(parts, registry, settings)
         stack.callback(services.casework.desk.close)
-        server = _Server(
-            uvicorn.Config(
-                create_app(services, metrics),
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                lifespan="off",
-                ws="none",
-                timeout_graceful_shutdown=math.ceil(settings.drain_seconds),
-            )
-        )
+        server = _Server(server_config(create_app(services, metrics), settings.drain_seconds))
         attendant = Attendant(
             backend,
             lambda: open_store(settings),
@@ -95,7 +125,7 @@ async def _serve(settings: Settings) -> None:
             now=_now,
             window_months=settings.window_months,
         )
-        _tell_address(settings, listener)
+        _tell_address(settings, listener, keys_asked_for=keys_asked_for)
         await _until_stopped(server, listener, attendant)
 
 
@@ -220,13 +250,17 @@ def _not_listening(host: str, port: int, error: OSError) -> ConfigurationError:
     return ConfigurationError(f"CATALOGUE_HTTP_PORT: can't listen on {host}:{port}: {error.strerror}")
 
 
-def _tell_address(settings: Settings, listener: socket.socket) -> None:
+def _tell_address(settings: Settings, listener: socket.socket, *, keys_asked_for: bool) -> None:
     log = structlog.get_logger()
     host, port = listener.getsockname()[:2]
     url = f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
     log.info("serving", url=url, settings=settings.model_dump(mode="json"))
-    if not ipaddress.ip_address(host).is_loopback:
-        log.warning("open_to_the_network", detail="whoever reaches this address can search and see the catalogue")
+    if not keys_asked_for:
+        log.warning(
+            "open_without_keys",
+            detail="whoever is on this machine may do everything; it is listened to this address alone. "
+            "`searcher keys create NAME --scope administer` makes a first key, and from then on keys are asked for",
+        )
 
 
 def _now() -> datetime:

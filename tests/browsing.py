@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from playwright.sync_api import ConsoleMessage, Dialog, Page, Request, expect
 
 from searcher.search import SearcherParts
+from searcher.serving import server_config
 from searcher.web import create_app
 from shared.images.decoder import DecoderPool
 from shared.images.picture import DecodeLimits, decode
@@ -88,7 +89,7 @@ def serving(made: FakeSearcher) -> Iterator[str]:
         async with DecoderPool(LIMITS) as decoder:
             parts: SearcherParts = replace(made.parts, decoder=decoder)
             app = create_app(made.services(parts), parts.metrics)
-            server.append(uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", ws="none")))
+            server.append(uvicorn.Server(server_config(app, drain_seconds=5)))
             ready.set()
             await server[0].serve(sockets=[listener])
 

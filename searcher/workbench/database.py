@@ -80,7 +80,10 @@ def new_engine(url: str, password: str | None, seconds: float) -> Engine:
     scheme, _, rest = url.partition(":")
     if scheme == "sqlite":
         path = _sqlite_path(rest)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _wrong(f"its folder can't be made: {error.strerror}") from error
         engine = create_engine(URL.create("sqlite", database=str(path)), connect_args={"timeout": seconds})
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_in_sqlite)

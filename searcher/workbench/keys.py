@@ -134,7 +134,8 @@ class Keys:
     def list(self) -> list[Key]:
         """All keys, revoked and expired ones too, by name."""
         with self._database.transaction() as connection:
-            return [_key_of(row) for row in connection.execute(select(KEYS).order_by(KEYS.c.name))]
+            keys = [_key_of(row) for row in connection.execute(select(KEYS))]
+        return sorted(keys, key=lambda key: (key.name.casefold(), key.name))
 
     def any(self) -> bool:
         """Whether a key was ever made."""
