@@ -1,10 +1,17 @@
 """The whole job with the real programs on the embedded default."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from catalogue_client import Client
+from catalogue_client.api.images import images, thumbnail
+from catalogue_client.api.search import search
+from catalogue_client.models import SearchRequest, Seed
 
-from tests.programs import Programs, get_json, get_status, programs, until
+from tests.answers import answered
+from tests.programs import ROOT, Programs, get_status, programs, until
 
 
 @pytest.fixture
@@ -23,18 +30,38 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Programs:
 
 
 def test_the_demo_catalogue_is_indexed_and_searched(demo: Programs) -> None:
-    with demo.serving() as base:
-        newest = get_json(f"{base}/v1/images?limit=5")
-        image_id = newest["images"][0]["image_id"]
-        reply = get_json(f"{base}/v1/search", {"seeds": [{"image_id": image_id}], "k": 10})
-        assert reply["complete"]
-        assert reply["hits"][0]["distance"] == 0
-        assert image_id in {hit["image_id"] for hit in reply["hits"]}
-        assert [(hit["distance"], hit["image_id"]) for hit in reply["hits"]] == sorted(
-            (hit["distance"], hit["image_id"]) for hit in reply["hits"]
-        )
+    with demo.serving() as base, Client(base_url=base) as client:
+        image_id = answered(images.sync(client=client, limit=5)).images[0].image_id
+        reply = answered(search.sync(client=client, body=SearchRequest(seeds=[Seed(image_id=image_id)], k=10)))
+        assert reply.complete
+        assert reply.hits[0].distance == 0
+        ranking = [(hit.distance, hit.image_id) for hit in reply.hits]
+        assert image_id in {hit.image_id for hit in reply.hits}
+        assert ranking == sorted(ranking)
     printed = demo.json("searcher", "query", "--id", image_id, "-k", "10")
-    assert printed["hits"] == reply["hits"]
+    assert printed["hits"] == [hit.to_dict() for hit in reply.hits]
+
+
+def test_the_example_of_the_client_searches_and_judges(demo: Programs, tmp_path: Path) -> None:
+    picture = tmp_path / "picture.webp"
+    with demo.serving() as base:
+        with Client(base_url=base) as client:
+            image_id = answered(images.sync(client=client, limit=1)).images[0].image_id
+            picture.write_bytes(answered(thumbnail.sync(image_id, client=client)).payload.read())
+        done = subprocess.run(
+            [sys.executable, ROOT / "deploy" / "client" / "example.py", picture, "--url", base, "-k", "3"],
+            env={"PYTHONPATH": str(ROOT / "deploy" / "client")},
+            input="y\nn\n?\n",
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("3 hits (exact), case ")
+    assert "3 judged, 1 relevant" in lines[-4]
+    assert all(line.startswith("next: ") for line in lines[-3:])
 
 
 def test_every_record_of_the_demo_has_one_outcome_and_none_is_a_dead_letter(demo: Programs) -> None:
