@@ -7,14 +7,15 @@ import ir_measures
 import numpy as np
 import pytest
 
+from indexer.training.validation import mean_average_precision
 from searcher.evaluation import trec
 from searcher.evaluation.curves import RECALL_LEVELS, cosine, draw_curves, hamming
 from searcher.evaluation.measures import measure
 from searcher.evaluation.ranking import Ranking, rank_by_cosine, reduced_by_pca, unit_rows
 from searcher.evaluation.statistics import bit_statistics, bootstrap, places_by_quality, recall_of, vote
-from searcher.evaluation.task import Task
+from searcher.evaluation.task import Task, TaskRules, divide
 from shared.errors import ConfigurationError
-from tests.evaluations import NO_CODES, average_precision, leave_one_out, ranking
+from tests.evaluations import NO_CODES, average_precision, leave_one_out, pictures, ranking
 
 
 def ignore(_: int) -> None:
@@ -53,6 +54,19 @@ def test_measures_are_those_of_a_brute_force_by_their_definitions() -> None:
             "Success@20": float(any(good[:k])),
         }
         assert {name: pytest.approx(column[query], abs=1e-6) for name, column in columns.items()} == expected
+
+
+def test_training_measures_what_trec_eval_does() -> None:
+    # Of one class there are more than can be among 100 hits, which is where conventions differ.
+    shown = pictures(*["frequent"] * 220, *["rare"] * 60)
+    rows = unit_rows(np.random.default_rng(3).standard_normal((len(shown), 8)).astype(np.float32))
+    row_of = {picture.image_id: row for picture, row in zip(shown, rows, strict=True)}
+    task = divide(shown, TaskRules(queries="held-out:20", relevance=["category"]))
+    assert min(task.relevant_counts()) < 100 < max(task.relevant_counts())
+    queries, gallery = (np.stack([row_of[one.image_id] for one in side]) for side in (task.queries, task.gallery))
+    by_trec_eval = measure(task, rank_by_cosine(task, queries, gallery, 100, ignore), ignore)["AP@100/min(100,R)"]
+    found = mean_average_precision(queries, gallery, task.query_labels, task.gallery_labels, seed=0)
+    assert found == pytest.approx(by_trec_eval.mean(), abs=1e-6)
 
 
 def test_equal_distances_count_in_the_order_of_ids_and_not_in_that_of_trec_eval() -> None:
