@@ -20,6 +20,7 @@ from indexer.patience import Patience
 from indexer.pipeline import Pipeline
 from indexer.pipeline_parts import PipelineParts
 from indexer.planning import Outcome
+from indexer.watching import Watching, WatchingParts
 from shared.document import Kind
 from shared.encoding.copy_code import COPY_ENCODER_ID
 from shared.errors import RejectionReason, StoreUnavailableError
@@ -27,6 +28,7 @@ from shared.event_log import Record
 from shared.metrics import IndexerMetrics
 from shared.rolling_window import to_milliseconds
 from shared.settings import Settings
+from shared.watch import Watch, WatchList
 from tests.fake_store import FakeStore
 from tests.fakes import FakeDecoder, FakeEncoder, FakeFetcher, FakeWriter
 
@@ -42,6 +44,7 @@ class Rig:
     decoder: FakeDecoder = field(default_factory=FakeDecoder)
     encoder: FakeEncoder = field(default_factory=FakeEncoder)
     dead_letters: FakeWriter = field(default_factory=FakeWriter)
+    matches: FakeWriter = field(default_factory=FakeWriter)
     clock: datetime = NOW
     pipeline: Pipeline | None = None
     _offset: int = 0
@@ -71,6 +74,20 @@ async def running(**changed: object) -> AsyncIterator[Rig]:
     rig = Rig()
     patience = Patience(0.01, asyncio.sleep, random.Random(1), metrics, structlog.get_logger())
     with ThreadPoolExecutor(1) as threads, ThreadPoolExecutor(1) as model, ThreadPoolExecutor(1) as letters:
+        watching = Watching(
+            WatchingParts(
+                rig.store,
+                rig.matches,
+                rig.encoder.encoder_id,
+                patience,
+                metrics,
+                lambda: rig.clock,
+                settings.window_months,
+                threads,
+                letters,
+                structlog.get_logger(),
+            )
+        )
         parts = PipelineParts(
             rig.store,
             rig.fetcher,
@@ -83,6 +100,7 @@ async def running(**changed: object) -> AsyncIterator[Rig]:
             threads,
             model,
             letters,
+            watching=watching,
         )
         rig.pipeline = Pipeline(parts, settings)
         task = asyncio.create_task(rig.pipeline.run())
@@ -343,3 +361,52 @@ async def test_a_dead_letter_log_that_is_away_is_waited_for() -> None:
         rig.dead_letters.failures = 2
         assert await rig.put(b"{") is Outcome.DEAD_LETTERED
         assert len(rig.letters()) == 1
+
+
+def matched(rig: Rig) -> list[tuple[str, int]]:
+    told = [json.loads(new.value or b"") for new in rig.matches.appended]
+    return [(one["image_id"], one["version"]) for one in told]
+
+
+async def test_a_record_is_done_once_its_matches_with_watches_are_told() -> None:
+    async with running() as rig:
+        assert await rig.put(event()) is Outcome.INDEXED
+        assert matched(rig) == []
+        rig.store.publish_watches(WatchList(1, [Watch("w", 1, "fake-256", [bytes(32)], 256)]))
+        rig.matches.failures = 2
+        await gathered(rig.put(event("b")), rig.put(event("c", picture=b"another")))
+        assert sorted(matched(rig)) == [("b", 1), ("c", 1)]
+        assert await rig.put(event("b", 2, attributes={"price": 3})) is Outcome.REUSED
+        assert matched(rig)[2:] == [("b", 2)]
+
+
+async def test_what_a_worker_before_may_have_left_unmatched_is_matched_when_it_is_read_again() -> None:
+    async with running() as rig:
+        for known in ("repeated", "superseded", "deleted"):
+            await rig.put(event(known))
+        await rig.put(event("superseded", 2))
+        gone = {"image_id": "deleted", "version": 2, "event_time": NOW.isoformat(), "deleted": True}
+        await rig.put(gone)
+        rig.store.publish_watches(WatchList(1, [Watch("w", 1, "fake-256", [bytes(32)], 256)]))
+        again = [rig.put(event(known)) for known in ("repeated", "superseded", "deleted")]
+        assert await gathered(*again, rig.put(gone)) == [
+            Outcome.REPEATED,
+            Outcome.SUPERSEDED,
+            Outcome.SUPERSEDED,
+            Outcome.REPEATED,
+        ]
+        assert matched(rig) == [("repeated", 1)]
+
+
+async def test_what_another_worker_wrote_meanwhile_is_matched_by_what_it_wrote() -> None:
+    async with running() as rig:
+        rig.store.publish_watches(WatchList(1, [Watch("w", 1, "fake-256", [bytes(32)], 256)]))
+        write = rig.store.write
+
+        def overtaken(documents: Any, now: datetime) -> Any:
+            write([replace(one, attributes={"by": "the other"}) for one in documents], now)
+            return write(documents, now)
+
+        rig.store.write = overtaken  # type: ignore[method-assign]
+        assert await rig.put(event()) is Outcome.REPEATED
+        assert [json.loads(new.value or b"")["attributes"] for new in rig.matches.appended] == [{"by": "the other"}]
