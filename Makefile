@@ -60,7 +60,8 @@ soak: install ## Break every part for MINUTES=30, then compare the index with a 
 up: .env ## Kafka, Elasticsearch, indexer, searcher and Prometheus in containers
 	docker compose up --build --detach
 	@echo "Page http://127.0.0.1:8080, Kafka 127.0.0.1:9092, Elasticsearch 127.0.0.1:9200, Prometheus 127.0.0.1:9090."
-	@echo "Next: indexer produce --demo 300"
+	@docker compose logs --no-log-prefix key
+	@echo "Sign in with that key. Next: indexer produce --demo 300"
 
 down: ## Stop the containers; their volumes stay
 	docker compose down

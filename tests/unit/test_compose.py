@@ -36,7 +36,7 @@ def test_programs_in_containers_are_no_root_and_tell_their_health() -> None:
         assert re.search(r"^USER 10001$", text, re.MULTILINE), name
         assert re.search(r"^HEALTHCHECK .*\n.*/livez", text, re.MULTILINE), name
     assert COMPOSE.count("read_only: true") == 1, "one anchor that every program of the project uses"
-    assert len(re.findall(r"<<: \*(?:program|indexer)$", COMPOSE, re.MULTILINE)) == 4
+    assert len(re.findall(r"<<: \*(?:program|indexer)$", COMPOSE, re.MULTILINE)) == 5
 
 
 def test_every_alert_has_an_entry_in_the_runbook_and_the_reverse() -> None:
