@@ -6,66 +6,38 @@ Everything works by links and forms; the script adds keys and saves each judgeme
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any
+from urllib.parse import parse_qsl, urlsplit
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import ValidationError
-from starlette.datastructures import FormData
+from starlette.datastructures import FormData, UploadFile
 
+from searcher.page.case_view import NEXT, SAMPLE, view_of
 from searcher.page.export import ExportedImage, read_ticked
 from searcher.page.query import PageQuery
 from searcher.page.rendering import render
-from searcher.page.view import card_of, thumbnail_path
 from searcher.people import Analyst, Reader
 from searcher.problems import Problem, problem_of, problem_of_fields
 from searcher.services import Provided, Services
-from searcher.wire import SEEDS_MAX, Hit
-from searcher.workbench.records import CaseState, Judgement, Verdict
+from searcher.wire import SearchRequest
+from searcher.workbench.records import Case, CaseState, Verdict
+from searcher.workbench.sample_wire import SampleRequest
 from searcher.workbench.wire import (
     JUDGEMENTS_MAX,
     CaseChange,
-    CaseReply,
     JudgedImage,
     JudgeRequest,
     ListedCase,
     NewCase,
-    NextRequest,
 )
-from shared.errors import CatalogueError, QueryInvalidError
+from shared.errors import CatalogueError, QueryInvalidError, RejectedError
 
 _CASES_SHOWN = 50
-_NEXT_SHOWN = 60
-_JUDGED_SHOWN = 500
 _FIELDS_MAX = 10_100
-_NEXT = "next"
 
 router = APIRouter(include_in_schema=False)
-
-
-@dataclass(frozen=True, slots=True)
-class CaseCard:
-    """A picture to judge, or one that is judged. `rank` and `distance` go into the ledger with the judgement."""
-
-    image_id: str
-    title: str
-    thumbnail: str
-    search: str
-    rank: int | None
-    distance: int | None
-    verdict: str
-
-
-@dataclass(frozen=True, slots=True)
-class CaseView:
-    """What a case's page shows: the pictures to judge next, or those with a verdict (`shown`)."""
-
-    case: CaseReply
-    shown: str
-    cards: Sequence[CaseCard] = ()
-    problem: Problem | None = None
-    left_out: int = 0
 
 
 @router.get("/cases")
@@ -86,12 +58,12 @@ async def cases(
 @router.post("/cases")
 async def open_case(services: Provided, request: Request, who: Analyst) -> Response:
     """Open a case, with the search's seed and the ticked images where the form has these."""
-    async with request.form(max_files=0, max_fields=_FIELDS_MAX) as form:
+    async with request.form(max_files=1, max_fields=_FIELDS_MAX) as form:
         try:
             ticked = read_ticked([value for value in form.getlist("ticked") if isinstance(value, str)])
-            case = await services.casework.open_case(NewCase.model_validate(_new_case(form)), who)
+            case = await _opened(services, form, who)
             for start in range(0, len(ticked), JUDGEMENTS_MAX):
-                some = _relevant(ticked[start : start + JUDGEMENTS_MAX])
+                some = _judged(ticked[start : start + JUDGEMENTS_MAX], Verdict.RELEVANT)
                 await services.casework.judge(case.case_id, JudgeRequest(judgements=some), who)
         except CatalogueError as error:
             return _list_page([], None, None, problem_of(error))
@@ -101,12 +73,14 @@ async def open_case(services: Provided, request: Request, who: Analyst) -> Respo
 
 
 @router.get("/cases/{case_id}")
-async def case(services: Provided, case_id: str, _: Reader, show: str = _NEXT) -> Response:
-    """A case: the pictures to judge next, or those of one verdict."""
+async def case(services: Provided, case_id: str, _: Reader, show: str = NEXT) -> Response:
+    """A case: the pictures to judge next, those of its sample, or those of one verdict."""
     try:
-        view = await _view(services, case_id, show)
+        view = await view_of(services, case_id, show)
     except CatalogueError as error:
         return _list_page([], None, None, problem_of(error))
+    if view.shown == SAMPLE and not view.cards:
+        return RedirectResponse(f"/cases/{case_id}#left", 303)
     text = await asyncio.to_thread(render, "case.html", view=view, verdicts=list(Verdict)[:3])
     return HTMLResponse(text, view.problem.status if view.problem else 200)
 
@@ -121,55 +95,87 @@ async def change_case(services: Provided, request: Request, case_id: str, who: A
         if changes:
             await services.casework.change_case(case_id, CaseChange.model_validate(changes), who)
         if judgements := _judgements(texts):
-            await services.casework.judge(case_id, JudgeRequest(judgements=judgements), who)
+            said = JudgeRequest(judgements=judgements, sample=texts.get("sample"))
+            await services.casework.judge(case_id, said, who)
     except CatalogueError as error:
         return _list_page([], None, None, problem_of(error))
     except ValidationError as error:
         return _list_page([], None, None, problem_of_fields(error.errors()))
-    return RedirectResponse(f"/cases/{case_id}", 303)
+    return RedirectResponse(f"/cases/{case_id}{'?show=sample' if 'sample' in texts else ''}", 303)
 
 
-async def _view(services: Services, case_id: str, show: str) -> CaseView:
-    found = await services.casework.desk.ask(lambda bench: (bench.ledger.case(case_id), bench.ledger.verdicts(case_id)))
-    case = CaseReply.of(found[0])
-    if show in (Verdict.RELEVANT, Verdict.NOT_RELEVANT, Verdict.UNSURE):
-        judged = [one for one in reversed(found[1]) if one.verdict == show]
-        return CaseView(case, show, [_judged_card(one) for one in judged[:_JUDGED_SHOWN]])
+@router.post("/cases/{case_id}/ticked")
+async def judge_ticked(services: Provided, request: Request, case_id: str, who: Analyst) -> Response:
+    """Judge what is ticked among the hits of a search, and go back to it."""
+    async with request.form(max_files=0, max_fields=_FIELDS_MAX) as form:
+        texts = [value for value in form.getlist("ticked") if isinstance(value, str)]
+        verdict, address = str(form.get("verdict", "")), str(form.get("back", ""))
+    if not address.startswith("/?"):
+        address = f"/cases/{case_id}"
     try:
-        following = await services.casework.next_images(case_id, NextRequest(k=_NEXT_SHOWN))
+        ticked, search = read_ticked(texts), _search_of(address)
+        for start in range(0, len(ticked), JUDGEMENTS_MAX):
+            some = _judged(ticked[start : start + JUDGEMENTS_MAX], Verdict(verdict))
+            await services.casework.judge(case_id, JudgeRequest(judgements=some, search=search), who)
     except CatalogueError as error:
-        return CaseView(case, _NEXT, problem=problem_of(error))
-    cards = [_next_card(hit, rank) for rank, hit in enumerate(following.hits, start=1)]
-    return CaseView(case, _NEXT, cards, left_out=following.left_out)
+        return _list_page([], None, None, problem_of(error))
+    except ValidationError as error:
+        return _list_page([], None, None, problem_of_fields(error.errors()))
+    return RedirectResponse(address, 303)
 
 
-def _next_card(hit: Hit, rank: int) -> CaseCard:
-    card = card_of(hit, PageQuery())
-    return CaseCard(hit.image_id, card.title, card.thumbnail, card.search, rank, hit.distance, "")
+@router.post("/cases/{case_id}/samples")
+async def draw_sample(services: Provided, request: Request, case_id: str, who: Analyst) -> Response:
+    """Draw a sample, and show it to be judged."""
+    async with request.form(max_files=0, max_fields=_FIELDS_MAX) as form:
+        fields = {name: value for name, value in form.items() if isinstance(value, str) and value}
+    try:
+        await services.sampling.draw(case_id, SampleRequest.model_validate(fields), who)
+    except CatalogueError as error:
+        return _list_page([], None, None, problem_of(error))
+    except ValidationError as error:
+        return _list_page([], None, None, problem_of_fields(error.errors()))
+    return RedirectResponse(f"/cases/{case_id}?show=sample", 303)
 
 
-def _judged_card(judgement: Judgement) -> CaseCard:
-    image: Mapping[str, Any] = json.loads(judgement.image) if judgement.image else {}
-    title = image.get("attributes", {}).get("title")
-    return CaseCard(
-        judgement.image_id,
-        title if isinstance(title, str) and title.strip() else judgement.image_id,
-        f"/v1/evidence/{judgement.evidence}" if judgement.evidence else thumbnail_path(judgement.image_id),
-        PageQuery(image_id=judgement.image_id).link(),
-        judgement.rank,
-        judgement.distance,
-        judgement.verdict,
-    )
+def _judged(ticked: Sequence[ExportedImage], verdict: Verdict) -> list[JudgedImage]:
+    return [JudgedImage(image_id=image.image_id, verdict=verdict, distance=image.distance) for image in ticked]
 
 
-def _relevant(ticked: Sequence[ExportedImage]) -> list[JudgedImage]:
-    return [JudgedImage(image_id=image.image_id, verdict=Verdict.RELEVANT, distance=image.distance) for image in ticked]
+def _search_of(address: str) -> SearchRequest | None:
+    """The search that an address of the page shows; None where it shows none."""
+    query = PageQuery.of(parse_qsl(urlsplit(address).query))
+    if query.image_id and not query.crop:
+        return query.request({"image_id": query.image_id})
+    return query.request({"code": query.code, "encoder": query.encoder or None}) if query.code else None
 
 
-def _new_case(form: FormData) -> dict[str, Any]:
+async def _opened(services: Services, form: FormData, who: str) -> Case:
+    """A case with the seed that the form names: as a picture, or else by its code."""
     texts = {name: value for name, value in form.items() if isinstance(value, str) and value}
-    seed = {name: texts[f"seed_{name}"] for name in ("image_id", "url", "code", "encoder") if f"seed_{name}" in texts}
-    return {"name": texts.get("name", ""), "note": texts.get("note", ""), "seeds": [seed][:SEEDS_MAX] if seed else []}
+    crop = PageQuery(crop=texts.get("seed_crop", "")).crop_fractions()
+    file = form.get("seed_picture")
+    picture = await file.read() if isinstance(file, UploadFile) else b""
+    code = _named(texts, "code", "encoder")
+    seed: dict[str, Any] = _named(texts, "image_id") or _named(texts, "url") or code
+    if picture:
+        seed = {"image": picture}
+    if crop is not None and ("image" in seed or "url" in seed):
+        seed["crop"] = crop
+    fields = {"name": texts.get("name", ""), "note": texts.get("note", "")}
+    try:
+        return await services.casework.open_case(
+            NewCase.model_validate({**fields, "seeds": [seed] if seed else []}), who
+        )
+    except RejectedError:
+        # A picture that can't be had any more; its code has found what is shown.
+        if not code:
+            raise
+        return await services.casework.open_case(NewCase.model_validate({**fields, "seeds": [code]}), who)
+
+
+def _named(texts: Mapping[str, str], *names: str) -> dict[str, str]:
+    return {name: texts[f"seed_{name}"] for name in names if f"seed_{name}" in texts}
 
 
 def _judgements(texts: Mapping[str, str]) -> list[JudgedImage]:

@@ -177,6 +177,7 @@
   // What users do -----------------------------------------------------------------------------------------------------
 
   function onSubmit(event) {
+    if (event.target.id === "export") attachUpload(event);
     if (event.target.id !== "search") return;
     event.preventDefault();
     const parameters = formParameters(event.submitter);
@@ -184,6 +185,15 @@
     const seed = ["image_id", "code", "encoder", "crop", "explain"];
     if (find("find").value.trim()) for (const name of seed) parameters.delete(name);
     go(ask(parameters), { focus: document.activeElement.id === "explain" ? "explain" : null });
+  }
+
+  /** A case keeps the picture that it begins with. */
+  function attachUpload(event) {
+    const file = uploads.get(seedCode());
+    if (!file || event.submitter?.getAttribute("formaction") !== "/cases") return;
+    const files = new DataTransfer();
+    files.items.add(file);
+    event.target.querySelector('[name="seed_picture"]').files = files.files;
   }
 
   function onClick(event) {
@@ -312,7 +322,7 @@
     if (!output) return;
     output.textContent = `${count} ticked`;
     output.classList.toggle("some", count > 0);
-    for (const button of document.querySelectorAll('[name="format"]')) button.disabled = count === 0;
+    for (const button of document.querySelectorAll('[name="format"], [name="verdict"]')) button.disabled = count === 0;
   }
 
   // Keys --------------------------------------------------------------------------------------------------------------

@@ -14,7 +14,20 @@ from shared.errors import QueryInvalidError
 
 DEFAULT_K = 40
 _SEEDS = ("image_id", "url", "code")
-_OTHER_TEXTS = ("find", "cursor", "encoder", "crop", "k", "radius", "since", "until", "strategy", "explain")
+_OTHER_TEXTS = (
+    "find",
+    "cursor",
+    "encoder",
+    "crop",
+    "k",
+    "radius",
+    "since",
+    "until",
+    "strategy",
+    "explain",
+    "case",
+    "hide",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +36,8 @@ class PageQuery:
 
     `find` is what a user typed (an image id, a URL, or words) before it is known which; `words` ask for images, and
     `cursor` for what follows, be it images or hits; `image_id`, `url` and `code` (with its `encoder`) are seeds, `crop`
-    cuts the first two. `explain` is the id of an image whose place in the search is asked for.
+    cuts the first two. `explain` is the id of an image whose place in the search is asked for. What was judged in the
+    case `case` (its id) is marked, and left out where `hide` is "judged".
     """
 
     find: str = ""
@@ -42,6 +56,8 @@ class PageQuery:
     group: bool = False
     strategy: str = ""
     explain: str = ""
+    case: str = ""
+    hide: str = ""
 
     @classmethod
     def of(cls, parameters: Sequence[tuple[str, str]]) -> "PageQuery":
@@ -129,5 +145,7 @@ class PageQuery:
             ("group", "1" if self.group else ""),
             ("strategy", self.strategy),
             ("explain", self.explain),
+            ("case", self.case),
+            ("hide", self.hide),
         ]
         return [(name, text) for name, text in texts if text]

@@ -19,7 +19,7 @@ from searcher.page.histogram import Histogram, histogram_of
 from searcher.page.query import DEFAULT_K, PageQuery
 from searcher.page.rendering import ASSETS, render
 from searcher.page.verdict import VerdictView, verdict_of
-from searcher.page.view import SeedView, View, card_of, data_uri, thumbnail_path
+from searcher.page.view import ChosenCase, SeedView, View, card_of, data_uri, thumbnail_path
 from searcher.people import Reader
 from searcher.problems import problem_of, problem_of_fields, problem_of_status
 from searcher.services import Provided, Services
@@ -88,12 +88,25 @@ async def asset(digest: str, name: str) -> Response:
 async def _answer(services: Services, query: PageQuery, picture: bytes | None) -> Response:
     try:
         view = await _view(services, query, picture)
+        if query.case:
+            view = view.marked(await _chosen(services, query.case))
     except CatalogueError as error:
         view = View(query, problem=problem_of(error))
     except ValidationError as error:
         view = View(query, problem=problem_of_fields(error.errors()))
     # A thousand cards take a tenth of a second to write; other requests go on meanwhile.
     return await asyncio.to_thread(_page, services, view)
+
+
+async def _chosen(services: Services, case_id: str) -> ChosenCase:
+    """The case with its verdicts; where it can't be had, the search is shown without."""
+    try:
+        case, judged = await services.casework.desk.ask(
+            lambda bench: (bench.ledger.case(case_id), bench.ledger.verdicts(case_id))
+        )
+    except CatalogueError as error:
+        return ChosenCase(case_id, problem=problem_of(error).detail)
+    return ChosenCase(case_id, case.name, {one.image_id: one.verdict for one in judged})
 
 
 async def _view(services: Services, query: PageQuery, picture: bytes | None) -> View:

@@ -1,8 +1,8 @@
 """What the templates show: plain values, worked out here, so that a template only lays them out."""
 
 import base64
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from urllib.parse import quote, urlsplit
 
 from searcher.page.guarantee import Guarantee
@@ -47,11 +47,22 @@ class Card:
     similarity: float | None
     is_seed: bool
     is_explained: bool
+    verdict: str = ""
 
     @property
     def similarity_percent(self) -> str:
         """The similarity, rounded down: 100 % means equal codes."""
         return f"{int((self.similarity or 0) * 100)}\N{NARROW NO-BREAK SPACE}%"
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenCase:
+    """The case whose judgements are marked: `verdicts` by image id. `problem` says why they can't be shown now."""
+
+    case_id: str
+    name: str = "the case"
+    verdicts: Mapping[str, str] = field(default_factory=dict)
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +81,10 @@ class SeedView:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Everything that a page shows. `hits_before` counts the hits on the pages before this one."""
+    """Everything that a page shows. `hits_before` counts the hits on the pages before this one.
+
+    `hidden` counts those of this page that are left out because they are judged in `case`.
+    """
 
     query: PageQuery
     cards: Sequence[Card] = ()
@@ -82,6 +96,14 @@ class View:
     hits_before: int = 0
     next_page: str | None = None
     problem: Problem | None = None
+    case: ChosenCase | None = None
+    hidden: int = 0
+
+    def marked(self, case: ChosenCase) -> "View":
+        """This page with what was judged in a case marked, or left out where that is asked for."""
+        cards = [replace(card, verdict=case.verdicts.get(card.image.image_id, "")) for card in self.cards]
+        shown = [card for card in cards if not (self.query.hide and card.verdict)]
+        return replace(self, cards=shown, case=case, hidden=len(cards) - len(shown))
 
     @property
     def permalink(self) -> str:
@@ -103,7 +125,7 @@ def card_of(image: ListedImage | Hit, query: PageQuery) -> Card:
         thumbnail=thumbnail_path(image.image_id),
         document=_image_path(image.image_id),
         search=query.without_seed(image_id=image.image_id).link(),
-        source=_web_address(image.image_url),
+        source=web_address(image.image_url),
         chips=_chips(image),
         ticked=image.model_dump_json(),
         distance=hit.distance if hit else None,
@@ -132,7 +154,7 @@ def _title(image: ListedImage | Hit) -> str:
     return title if isinstance(title, str) and title.strip() else image.image_id
 
 
-def _web_address(url: str | None) -> str | None:
+def web_address(url: str | None) -> str | None:
     """The URL where a browser may follow it: `javascript:` and the like never become links."""
     if url is None:
         return None

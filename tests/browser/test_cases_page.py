@@ -1,12 +1,16 @@
 """Working on a case in a real browser."""
 
+import json
+import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browsing import Served, served_pictures
+from tests.browsing import Served, picture, served_pictures
 
 pytestmark = pytest.mark.browser
 
@@ -34,6 +38,11 @@ def case(page: Page) -> Page:
 
 def counts(page: Page) -> list[str]:
     return [page.locator(f"[data-count={verdict}]").inner_text() for verdict in ("relevant", "not_relevant", "unsure")]
+
+
+def image_ids(page: Page) -> list[str]:
+    shown = page.locator(".card .verdicts").evaluate_all("all => all.map(one => one.dataset.image)")
+    return [json.loads(text)["image_id"] for text in shown]
 
 
 def test_a_case_opens_from_a_search_with_its_seed_and_what_was_ticked(case: Page) -> None:
@@ -92,6 +101,128 @@ def test_cases_are_listed_closed_and_found_by_state(case: Page) -> None:
     expect(case.locator(".cases tbody tr").first).to_contain_text(name)
     case.get_by_role("link", name="closed", exact=True).click()
     expect(case.locator(".cases tbody tr")).to_have_count(1)
+
+
+def test_the_next_page_is_there_before_it_is_asked_for(case: Page) -> None:
+    total = case.locator(".card").count()
+    case.evaluate("window.stayed = true")
+    with case.expect_response(lambda reply: reply.url == case.url and reply.request.resource_type == "fetch"):
+        for _ in range(math.ceil(0.75 * total)):
+            case.keyboard.press("2")
+    judged = set(image_ids(case)[: math.ceil(0.75 * total)])
+    case.route("**/cases/*", lambda route: route.abort())
+    case.keyboard.press("n")
+    expect(case.locator(".card.not_relevant")).to_have_count(0)
+    assert case.evaluate("window.stayed"), "without a reload"
+    assert judged.isdisjoint(image_ids(case))
+    expect(case.locator(".card:focus")).to_have_count(1)
+
+
+def test_a_round_that_led_astray_is_taken_back(case: Page) -> None:
+    before = image_ids(case)
+    case.keyboard.press("1")
+    case.keyboard.press("2")
+    case.keyboard.press("n")
+    expect(case.locator("#back")).to_be_visible()
+    assert image_ids(case) != before
+    case.keyboard.press("b")
+    expect(case.locator("[data-count=not_relevant]")).to_have_text("0")
+    assert counts(case) == ["1", "0", "0"]
+    assert image_ids(case) == before
+    expect(case.locator(".card :checked")).to_have_count(0)
+    expect(case.locator("#back")).to_be_hidden()
+
+
+def test_what_is_judged_can_be_hidden(case: Page) -> None:
+    case.keyboard.press("h")
+    case.keyboard.press("2")
+    case.keyboard.press("2")
+    expect(case.locator(".card.not_relevant").first).to_be_hidden()
+    case.keyboard.press("ArrowLeft")
+    expect(case.locator(".card:focus")).to_have_count(1)
+    case.keyboard.press("u")
+    expect(case.locator(".card.not_relevant")).to_have_count(1)
+    expect(case.locator(".card").nth(1)).to_be_visible()
+    case.keyboard.press("h")
+    expect(case.locator(".card.not_relevant")).to_be_visible()
+
+
+def test_pictures_are_shown_large_and_beside_the_seeds(case: Page) -> None:
+    case.keyboard.press("z")
+    figures = case.locator("#look figure")
+    expect(figures).to_have_count(1)
+    first = figures.locator("figcaption").inner_text()
+    case.keyboard.press("2")
+    expect(figures.locator("figcaption")).not_to_have_text(first)
+    expect(case.locator(".card").first).to_have_class("card not_relevant")
+    case.keyboard.press("c")
+    expect(figures).to_have_count(2)
+    case.keyboard.press("Escape")
+    expect(case.locator("#look")).to_be_hidden()
+    for _ in range(2):
+        case.locator(".card").nth(3).focus()
+        case.keyboard.press("x")
+        case.keyboard.press("ArrowRight")
+        case.keyboard.press("x")
+        case.keyboard.press("c")
+        expect(figures).to_have_count(3 if case.locator(".picked").count() else 2)
+        case.keyboard.press("Escape")
+
+
+def test_how_much_is_left_is_told_once_the_sample_is_judged(case: Page) -> None:
+    left = case.locator("#left")
+    expect(left).to_contain_text("An exact search compares every code, but can't know")
+    left.get_by_label("Draw").fill("12")
+    left.get_by_role("button", name="Draw a sample").click()
+    expect(case.locator(".card:focus")).to_have_count(1)
+    assert case.locator(".card").count() == 12
+    expect(case.locator(".card .distance")).to_have_count(0)
+    for _ in range(6):
+        case.keyboard.press("2")
+    expect(case.locator("[data-count=not_relevant]")).to_have_text("6")
+    case.reload()
+    expect(left).to_contain_text("6 of 12 are judged")
+    assert case.locator(".card").count() == 6
+    for _ in range(6):
+        case.keyboard.press("2")
+    expect(case.locator("#following")).to_be_focused()
+    case.keyboard.press("Enter")
+    expect(left.locator(".told")).to_contain_text(
+        "About 0 relevant pictures are left; with 95 % confidence between 0 and"
+    )
+    expect(case.get_by_role("link", name="To judge")).to_have_attribute("aria-current", "page")
+
+
+def test_the_search_page_marks_hides_and_judges_for_a_chosen_case(case: Page) -> None:
+    home = case.url
+    case.locator(".seeds a").click()
+    expect(case.locator("#results h1")).to_contain_text("by similarity")
+    expect(case.locator(".card.relevant .mark")).to_have_count(1)
+    for place in (3, 4):
+        case.locator(".grid input").nth(place).check()
+    case.get_by_role("button", name="Not relevant").click()
+    expect(case.locator(".card.not_relevant .mark")).to_have_count(2)
+    total = case.locator(".card").count()
+    case.get_by_label("Hide judged").check()
+    expect(case.locator(".mark")).to_have_count(0)
+    assert case.locator(".card").count() == total - 3
+    assert f"case={home.rpartition('/')[2]}" in case.url
+    case.locator(".card .go").nth(2).click()
+    expect(case).to_have_url(re.compile("image_id=.*case=.*hide=judged"))
+    case.get_by_label("Without the case").click()
+    expect(case.get_by_role("button", name="Open a case")).to_be_visible()
+    case.goto(home)
+    assert counts(case) == ["1", "2", "0"]
+
+
+def test_a_case_keeps_the_picture_that_was_uploaded(page: Page) -> None:
+    content = picture(3)
+    page.locator("#image").set_input_files({"name": "mug.png", "mimeType": "image/png", "buffer": content})
+    expect(page.locator("#results h1")).to_contain_text("by similarity")
+    page.get_by_role("button", name="Open a case").click()
+    kept = page.locator(".seeds img")
+    expect(kept).to_have_count(1)
+    assert page.request.get(urljoin(page.url, kept.get_attribute("src") or "")).body() == content
 
 
 def test_a_case_works_without_a_script(chromium_context_without_script: BrowserContext, served: Served) -> None:
