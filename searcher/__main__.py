@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from searcher.duplicates.command import add_duplicates_command
 from searcher.evaluation.command import plan_of, run_plan
 from searcher.evaluation.distances import as_json, measure_distances, print_distances
 from searcher.evaluation.plan import Options
@@ -42,6 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     _add_query(subcommands)
     _add_pairs(subcommands)
     _add_hubs(subcommands)
+    add_duplicates_command(subcommands)
     add_workbench_commands(subcommands)
     add_key_commands(subcommands)
     _add_evaluate(subcommands)

@@ -11,12 +11,14 @@ from typing import Any
 from fastapi.responses import JSONResponse
 
 from searcher.backend import EncoderMissingError, QueryTimeoutError
+from searcher.duplicates.service import RunInProgressError
 from searcher.images import ThumbnailMissingError
 from searcher.people import KeyWrongError, ScopeMissingError, SignInNeededError, TooManyWrongKeysError
 from searcher.strategies.resident import NotResidentError
 from searcher.wire import ProblemDocument
 from searcher.workbench.database import WorkbenchUnavailableError
 from searcher.workbench.decisions import DecisionMissingError
+from searcher.workbench.duplicate_groups import RunMissingError
 from searcher.workbench.keys import KeyMissingError, KeyRefusedError
 from searcher.workbench.ledger import CaseMissingError, EvidenceMissingError
 from searcher.workbench.outbox import DeliveryMissingError
@@ -143,6 +145,13 @@ _PROBLEMS: Sequence[tuple[type[CatalogueError], Problem]] = (
     (WatchMissingError, Problem(HTTPStatus.NOT_FOUND, "watch_missing", "There is no such watch.")),
     (DecisionMissingError, Problem(HTTPStatus.NOT_FOUND, "decision_missing", "There is no such decision.")),
     (DeliveryMissingError, Problem(HTTPStatus.NOT_FOUND, "delivery_missing", "There is no such delivery.")),
+    (
+        RunInProgressError,
+        Problem(
+            HTTPStatus.CONFLICT, "run_in_progress", "This searcher is looking for duplicates already. Wait for it."
+        ),
+    ),
+    (RunMissingError, Problem(HTTPStatus.NOT_FOUND, "run_missing", "There is no such run, or no such group in it.")),
     (CaseMissingError, Problem(HTTPStatus.NOT_FOUND, "case_missing", "There is no such case.")),
     (SampleMissingError, Problem(HTTPStatus.NOT_FOUND, "sample_missing", "No sample of this case was drawn yet.")),
     (EvidenceMissingError, Problem(HTTPStatus.NOT_FOUND, "evidence_missing", "No picture with this digest is kept.")),

@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 from prometheus_client import CollectorRegistry
 
 from searcher.backend import Backend
+from searcher.duplicates.service import Duplicates
 from searcher.explaining import Explainer
 from searcher.images import Images
 from searcher.key_ring import KeyRing
@@ -34,6 +35,7 @@ class Services:
     casework: Casework
     watchwork: Watchwork
     sampling: Sampling
+    duplicates: Duplicates
     recognizer: Recognizer
     registry: CollectorRegistry
     settings: Settings
@@ -53,6 +55,7 @@ class Services:
             casework,
             Watchwork(parts.backend, casework, parts.now),
             Sampling(parts.backend, searcher, desk, np.random.default_rng()),
+            Duplicates(parts.backend, desk, settings, parts.now),
             Recognizer.of(settings, _key_ring(desk, parts.now), parts.now),
             registry,
             settings,

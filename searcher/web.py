@@ -11,9 +11,11 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
 from searcher import api
+from searcher.duplicates import routes as duplicates
 from searcher.gate import Gate
 from searcher.guard import Guard, RequestMetrics
 from searcher.page import cases, signing_in
+from searcher.page import duplicates as duplicates_page
 from searcher.page import routes as page
 from searcher.people import ScopeMissingError
 from searcher.problems import PROBLEM_RESPONSE, problem_of, problem_of_fields, problem_of_status
@@ -71,7 +73,9 @@ def _routes() -> FastAPI:
     app.include_router(workbench.router)
     app.include_router(watch_routes.router)
     app.include_router(decision_routes.router)
+    app.include_router(duplicates.router)
     app.include_router(cases.router)
+    app.include_router(duplicates_page.router)
     app.include_router(signing_in.router)
     app.include_router(page.router)
     return app
