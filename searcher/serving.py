@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, closing, contextmanager
 from datetime import UTC, datetime
@@ -27,6 +27,7 @@ from searcher.resident.shown_file import ShownFile
 from searcher.search import SearcherParts
 from searcher.services import Services
 from searcher.strategies.resident import Resident
+from searcher.watching.running import attended, check_webhooks, duties_of
 from searcher.web import create_app
 from searcher.workbench.database import WorkbenchUnavailableError
 from searcher.workbench.workbench import Workbench
@@ -61,6 +62,7 @@ def run_server(settings: Settings) -> None:
     folder = settings.resident_documents_folder
     if folder is not None and not os.access(folder, os.W_OK | os.X_OK):
         raise ConfigurationError(f"CATALOGUE_RESIDENT_DOCUMENTS_FOLDER: {folder} is no folder that can be written to")
+    check_webhooks(settings)
     keys_asked_for = _keys_asked_for(settings)
     asyncio.run(_serve(settings, keys_asked_for))
 
@@ -126,7 +128,8 @@ async def _serve(settings: Settings, keys_asked_for: bool) -> None:
             window_months=settings.window_months,
         )
         _tell_address(settings, listener, keys_asked_for=keys_asked_for)
-        await _until_stopped(server, listener, attendant)
+        duties = await stack.enter_async_context(attended(duties_of(services, parts), metrics))
+        await _until_stopped(server, listener, attendant, duties)
 
 
 def _resident_starter(
@@ -191,16 +194,20 @@ def _measure(metrics: SearcherMetrics, index: ResidentIndex, follower: Follower)
     metrics.resident_as_of.set_function(as_of)
 
 
-async def _until_stopped(server: "_Server", listener: socket.socket, attendant: Attendant) -> None:
+async def _until_stopped(
+    server: "_Server", listener: socket.socket, attendant: Attendant, duties: Sequence[asyncio.Task[None]]
+) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.stop)
     attending = asyncio.create_task(attendant.attend())
-    # It ends by itself only with an error that no waiting mends; then the process must not go on serving nothing.
-    attending.add_done_callback(lambda _: server.stop())
+    for task in (attending, *duties):
+        # They end by themselves only with an error that no waiting mends; then the process must not go on without them.
+        task.add_done_callback(lambda _: server.stop())
     await server.serve(sockets=[listener])
-    if attending.done():
-        attending.result()
+    for task in (attending, *duties):
+        if task.done():
+            task.result()
     attending.cancel()
     structlog.get_logger().info("stopped")
 

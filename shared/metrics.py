@@ -216,3 +216,35 @@ class SearcherMetrics:
             "More than some seconds ago: the store is away, or more is written than the searcher can follow.",
             registry=registry,
         )
+        self.matches = Counter(
+            "catalogue_searcher_matches",
+            "Matches taken, from the indexers and from runs over the window, by what became of them: alert, repeated "
+            "(an alert already), watch_unknown, watch_not_active, no_longer_near (the watch was changed), held_back, "
+            "unreadable.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.published = Counter(
+            "catalogue_searcher_published", "Events appended to their logs, by stream.", ["stream"], registry=registry
+        )
+        self.publish_lag_seconds = Gauge(
+            "catalogue_searcher_publish_lag_seconds",
+            "Age of the oldest event that its log does not have yet, by stream (alerts, decisions); 0 where there is "
+            "none. Growing: the log is away, or refuses something; the searcher's log says why.",
+            ["stream"],
+            registry=registry,
+        )
+        self.deliveries = Counter(
+            "catalogue_searcher_deliveries",
+            "Tries to deliver an event to a receiver, by outcome: delivered, waiting (tried again later), failed "
+            "(given up; `GET /v1/deliveries?state=failed` shows them).",
+            ["outcome"],
+            registry=registry,
+        )
+        self.duty_waiting = Gauge(
+            "catalogue_searcher_duty_waiting",
+            "1 while a duty waits for something that is away or wrong, by duty: watches (published and run over the "
+            "window), matches (become alerts), publish alerts, publish decisions, webhooks. Searches go on.",
+            ["duty"],
+            registry=registry,
+        )

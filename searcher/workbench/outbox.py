@@ -132,9 +132,9 @@ class Outbox:
                 some = OUTBOX.c.event_id.in_(event_ids[start : start + 500])
                 connection.execute(OUTBOX.update().where(some).values(published=True))
 
-    def oldest_unpublished(self) -> datetime | None:
-        """When the oldest event was made that its log does not have."""
-        wanted = select(func.min(OUTBOX.c.made_at_ms)).where(OUTBOX.c.published.is_(False))
+    def oldest_unpublished(self, stream: Stream) -> datetime | None:
+        """When the oldest event was made that the stream's log does not have."""
+        wanted = select(func.min(OUTBOX.c.made_at_ms)).where(OUTBOX.c.published.is_(False), OUTBOX.c.stream == stream)
         with self._database.transaction() as connection:
             oldest = connection.scalar(wanted)
         return None if oldest is None else from_milliseconds(oldest)
@@ -154,9 +154,11 @@ class Outbox:
     # Receivers
 
     def due(self, count: int) -> list[Delivery]:
-        """Deliveries to be tried now, the one that is due longest first."""
+        """Deliveries to be tried now, the one due longest first. Those to URLs that are no receivers any more wait."""
         wanted = _deliveries().where(
-            DELIVERIES.c.state == DeliveryState.WAITING, DELIVERIES.c.due_at_ms <= to_milliseconds(self._now())
+            DELIVERIES.c.state == DeliveryState.WAITING,
+            DELIVERIES.c.due_at_ms <= to_milliseconds(self._now()),
+            DELIVERIES.c.url.in_(self._receivers),
         )
         with self._database.transaction() as connection:
             rows = connection.execute(wanted.order_by(DELIVERIES.c.due_at_ms, DELIVERIES.c.number).limit(count))

@@ -1,4 +1,4 @@
-"""Picture bytes from the web. The only module that opens URLs; what may be opened is said in `url_rules`."""
+"""Picture bytes from the web, and posts to it. The only module that opens URLs; `url_rules` says which may be."""
 
 import asyncio
 import random
@@ -97,22 +97,7 @@ class Fetcher:
         self._sleep = sleep
         self._dice = dice or random.Random()
         self._system_lookup = SystemLookup()
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                # The slots bound what is open at once; waiting for them must not count as the host's slowness.
-                limit=0,
-                # It keeps the checked addresses for 10 s, so hundreds of pictures of a host need one look-up.
-                resolver=_CheckingResolver(lookup or self._system_lookup, self._rules),
-            ),
-            headers=_HEADERS,
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=limits.connect_seconds),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            trust_env=False,
-            max_line_size=_HEADER_BYTES_MAX,
-            max_field_size=_HEADER_BYTES_MAX,
-            max_headers=_HEADERS_MAX,
-        )
+        self._session = _new_session(lookup or self._system_lookup, self._rules, limits.connect_seconds)
 
     async def __aenter__(self) -> Self:
         return self
@@ -188,6 +173,41 @@ class Fetcher:
         return bytes(body)
 
 
+class Poster:
+    """Posts to http and https URLs under the same rules of addresses. Make it inside a running event loop; close it."""
+
+    def __init__(self, limits: FetchLimits, seconds: float, *, lookup: Lookup | None = None) -> None:
+        """A post may take `seconds`."""
+        self._rules = UrlRules.of(limits.allowed_hosts, limits.public_hosts)
+        self._seconds = seconds
+        self._system_lookup = SystemLookup()
+        self._session = _new_session(lookup or self._system_lookup, self._rules, limits.connect_seconds)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._session.close()
+        self._system_lookup.close()
+
+    async def post(self, url: str, content: bytes, headers: Mapping[str, str]) -> int:
+        """The status of the answer, whose body is not read; no redirect is followed.
+
+        RejectedError: URL_FORBIDDEN, or IMAGE_UNAVAILABLE where there is no answer.
+        """
+        target = self._rules.check(url)
+        with _translated():
+            async with (
+                asyncio.timeout(self._seconds),
+                self._session.post(target, data=content, headers=headers, allow_redirects=False) as response,
+            ):
+                return response.status
+
+
 class SystemLookup:
     """Looks names up by the operating system, on threads of its own: slow name servers hold up nothing else."""
 
@@ -204,6 +224,25 @@ class SystemLookup:
     def close(self) -> None:
         """Let the threads go."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _new_session(lookup: Lookup, rules: UrlRules, connect_seconds: float) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(
+            # Callers bound what is open at once; waiting for that must not count as the host's slowness.
+            limit=0,
+            # It keeps the checked addresses for 10 s, so hundreds of requests to a host need one look-up.
+            resolver=_CheckingResolver(lookup, rules),
+        ),
+        headers=_HEADERS,
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_seconds),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        trust_env=False,
+        max_line_size=_HEADER_BYTES_MAX,
+        max_field_size=_HEADER_BYTES_MAX,
+        max_headers=_HEADERS_MAX,
+    )
 
 
 class _CheckingResolver(AbstractResolver):

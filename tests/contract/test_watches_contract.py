@@ -312,9 +312,9 @@ def test_events_wait_until_their_log_and_all_receivers_have_them(bench: Workbenc
     assert lease is not None
     bench.outbox.published(lease, [first.event_id])
     assert [one.event_id for one in bench.outbox.unpublished(Stream.ALERTS, 10)] == [second.event_id]
-    assert bench.outbox.oldest_unpublished() == made
+    assert bench.outbox.oldest_unpublished(Stream.ALERTS) == made
     bench.outbox.published(lease, [second.event_id])
-    assert bench.outbox.oldest_unpublished() is None
+    assert bench.outbox.oldest_unpublished(Stream.ALERTS) is None
     due = bench.outbox.due(10)
     assert [(one.event_id, one.url) for one in due] == [
         (event.event_id, url) for event in (first, second) for url in RECEIVERS
@@ -334,3 +334,4 @@ def test_events_wait_until_their_log_and_all_receivers_have_them(bench: Workbenc
     (failed,) = bench.outbox.deliveries(DeliveryState.FAILED, None, 10)
     bench.outbox.deliver_again(failed.number)
     assert [(one.number, one.tries) for one in bench.outbox.due(10)] == [(failed.number, 0)]
+    assert Workbench.over(bench.database, clock, RECEIVERS[1:]).outbox.due(10) == [], "no receiver any more"
