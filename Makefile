@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# Benchmarks start servers and programs as the tests do, and write figures into documents with what tests/ has.
+client bench bench-search find-everything: export PYTHONPATH := .
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check client simulate bench bench-search find-everything soak up down
@@ -33,7 +35,7 @@ test: check ## The same, and all tests (ARGS=… for pytest); real servers need 
 	$(BIN)/pytest $(ARGS)
 
 client: install ## Make deploy/client anew from the searcher's routes, after a change of the API
-	PYTHONPATH=. $(BIN)/python deploy/client/make_client.py
+	$(BIN)/python deploy/client/make_client.py
 
 simulate: install ## Run SEEDS=N simulations of the worker under faults (FIRST=N), or replay one step by step: SEED=N [RECORDS=N]
 	$(BIN)/python -m tests.simulator $(if $(SEED),--seed $(SEED)) $(if $(RECORDS),--records $(RECORDS)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FIRST),--first $(FIRST)) $(if $(WRITE),--write $(WRITE))
@@ -47,12 +49,11 @@ bench: install ## Measure speed, each against a peer or a limit of the machine i
 	$(BIN)/python deploy/bench/freshness.py --embedded
 	$(BIN)/python deploy/bench/query.py
 
-# tests/ has what writes figures into a document.
 bench-search: install ## Measure the search strategies (a quarter of an hour); ROWS=process|http|strategies, FULL=1 (hours), WRITE=SEARCH.md
-	PYTHONPATH=. $(BIN)/python deploy/bench/search.py $(if $(ROWS),--rows $(ROWS)) $(if $(IMAGES),--images $(IMAGES)) $(if $(FULL),--full) $(if $(WRITE),--write $(WRITE))
+	$(BIN)/python deploy/bench/search.py $(if $(ROWS),--rows $(ROWS)) $(if $(IMAGES),--images $(IMAGES)) $(if $(FULL),--full) $(if $(WRITE),--write $(WRITE))
 
 find-everything: install ## Count the judgements that a simulated analyst needs to find everything (ten minutes); WRITE=README.md
-	PYTHONPATH=. $(BIN)/python deploy/bench/find_everything.py $(if $(WRITE),--write $(WRITE))
+	$(BIN)/python deploy/bench/find_everything.py $(if $(WRITE),--write $(WRITE))
 
 soak: install ## Break every part for MINUTES=30, then compare the index with a model; WRITE=FILE keeps the figures
 	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),30) $(if $(SEED),--seed $(SEED)) $(if $(WRITE),--write $(WRITE))

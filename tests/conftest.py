@@ -1,11 +1,9 @@
 """Fixtures of the whole suite: test data, real servers in containers; and in CI nothing is skipped but for a GPU."""
 
 import gc
-import json
 import os
 import signal
 import socket
-import urllib.request
 import uuid
 import warnings
 from collections.abc import Iterator
@@ -80,26 +78,19 @@ def _refusal_of_docker() -> str | None:
 
 
 @pytest.fixture(scope="session")
-def elasticsearch_url(docker: None) -> Iterator[str]:
-    """`elasticsearch://host:port` of a real single-node Elasticsearch, empty at the start of the session."""
-    from testcontainers.community.elasticsearch import ElasticSearchContainer  # noqa: PLC0415
+def elasticsearch_node(docker: None) -> Iterator["ElasticsearchServer"]:
+    """A real single-node Elasticsearch for all tests that leave it running."""
+    from tests.elasticsearch_server import elasticsearch_server  # noqa: PLC0415
 
-    container = ElasticSearchContainer("docker.elastic.co/elasticsearch/elasticsearch:9.5.0", mem_limit="2g")
-    container.with_env("ES_JAVA_OPTS", "-Xms768m -Xmx768m").with_env("discovery.type", "single-node")
-    with container:
-        yield f"elasticsearch://{container.get_container_host_ip()}:{container.get_exposed_port(9200)}"
+    with elasticsearch_server(heap="768m") as server:
+        yield server
 
 
 @pytest.fixture
-def clean_elasticsearch_url(elasticsearch_url: str) -> str:
-    """The server without any index of the project."""
-    base = elasticsearch_url.replace("elasticsearch://", "http://")
-    question = f"{base}/_cat/indices/catalogue*?format=json&h=index&expand_wildcards=all"
-    with urllib.request.urlopen(question, timeout=30) as reply:
-        indices = json.load(reply)
-    for index in indices:
-        urllib.request.urlopen(urllib.request.Request(f"{base}/{index['index']}", method="DELETE"), timeout=30).close()
-    return elasticsearch_url
+def clean_elasticsearch_url(elasticsearch_node: "ElasticsearchServer") -> str:
+    """`elasticsearch://host:port` of the server, without any index of the project."""
+    elasticsearch_node.remove_indices()
+    return elasticsearch_node.url
 
 
 @pytest.fixture

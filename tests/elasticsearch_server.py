@@ -26,6 +26,11 @@ class ElasticsearchServer:
     container: Any
 
     @property
+    def url(self) -> str:
+        """What CATALOGUE_STORE_URL names it."""
+        return f"elasticsearch://127.0.0.1:{self.port}"
+
+    @property
     def base(self) -> str:
         """Its http:// URL."""
         return f"http://127.0.0.1:{self.port}"
@@ -86,13 +91,13 @@ class ElasticsearchServer:
 
 
 @contextmanager
-def elasticsearch_server() -> Iterator[ElasticsearchServer]:
+def elasticsearch_server(heap: str = "512m", memory: str = "2g") -> Iterator[ElasticsearchServer]:
     """A single node, empty."""
     port = free_port()
     container = (
-        DockerContainer(IMAGE, mem_limit="2g")
+        DockerContainer(IMAGE, mem_limit=memory)
         .with_bind_ports(9200, port)
-        .with_env("ES_JAVA_OPTS", "-Xms512m -Xmx512m")
+        .with_env("ES_JAVA_OPTS", f"-Xms{heap} -Xmx{heap}")
         .with_env("discovery.type", "single-node")
         .with_env("xpack.security.enabled", "false")
     )

@@ -54,6 +54,7 @@ def kafka_server(
     secure_options: Mapping[str, str] | None = None,
     advertised_port: int | None = None,
     advertised_secure_port: int | None = None,
+    memory: str = "1g",
 ) -> Iterator[KafkaServer]:
     """A single broker; with `secrets`, a folder that its user may read, it has a SASL_SSL listener named SECURE too.
 
@@ -67,7 +68,7 @@ def kafka_server(
         listeners += ",SECURE://:9094"
         advertised += f",SECURE://127.0.0.1:{advertised_secure_port or secure_port}"
     container = (
-        DockerContainer(IMAGE, mem_limit="1g")
+        DockerContainer(IMAGE, mem_limit=memory)
         .with_bind_ports(9092, plain_port)
         .with_env("KAFKA_NODE_ID", "1")
         .with_env("KAFKA_PROCESS_ROLES", "broker,controller")

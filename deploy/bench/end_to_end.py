@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from shared.encoding.opening import open_embedder
 from shared.images.picture import SIDE, DecodeLimits, decode
 from shared.settings import Settings
+from tests.programs import metric, until
 
 
 def main() -> None:
@@ -137,10 +138,10 @@ def worker_figures(bench: rig.Bench, pictures: list[tuple[str, str, Path]], by_u
     bench.call("indexer", "fit", "--sample", "500")
     worker = bench.start("indexer", "run")
     port, name = bench.settings["metrics_port"], "catalogue_indexer_records_total"
-    rig.wait_until(lambda: rig.metric(port, name) >= 0.05 * len(pictures), 300, "the first records")
-    first, start, early = rig.metric(port, name), time.perf_counter(), rig.memory_mebibytes(worker.pid)
+    until(lambda: metric(port, name) >= 0.05 * len(pictures), 300, "the first records")
+    first, start, early = metric(port, name), time.perf_counter(), rig.memory_mebibytes(worker.pid)
     peak = early
-    while (done := rig.metric(port, name)) < len(pictures):
+    while (done := metric(port, name)) < len(pictures):
         peak = max(peak, rig.memory_mebibytes(worker.pid))
         if worker.poll() is not None:
             raise SystemExit(f"the worker ended with {worker.returncode}")

@@ -4,21 +4,39 @@ Each case starts from one picture of a concept. The analyst judges what is shown
 a time, until 95 % of the concept's pictures are found. `workbench` shows what a case says is next; `plain ranking`
 pages down the nearest of the seed, which is all that a nearest-neighbour query gives; `random` is chance; `perfect`
 shows nothing but relevant pictures. Nothing is trained on the concepts.
+
+When 95 % are found, a sample is drawn and judged, and what it tells is held to the truth. Beside that, feedback is
+looked at round by round: how many of the 50 pictures that a case would give are relevant (those that it knows to be
+relevant, then what it shows next), after so many rounds of twenty judgements.
 """
 
 import asyncio
 import json
-import math
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import rig
+from find_everything_report import (
+    PAGE,
+    PRECISION_AT,
+    SAMPLE,
+    SHARES,
+    Judgements,
+    Row,
+    Start,
+    Told,
+    Work,
+    draw,
+    summary,
+    table,
+    table_of_samples,
+)
 
 from searcher.evaluation.asking import searcher_in_memory
 from searcher.evaluation.collection import Picture, read_collection
@@ -28,41 +46,17 @@ from searcher.wire import SearchRequest, Seed
 from searcher.workbench.casework import Casework
 from searcher.workbench.desk import Desk
 from searcher.workbench.records import Verdict
+from searcher.workbench.sample_wire import SampleRequest
+from searcher.workbench.sampling import Sampling
 from searcher.workbench.wire import JudgedImage, JudgeRequest, NewCase, NextRequest
 from searcher.workbench.workbench import Workbench
 from shared.settings import Settings
 from shared.terminal import progress
 from tests.figures import write_block
 
-_PAGE = 20
-_SHARES = (0.5, 0.8, 0.95)
 _RELEVANT_MIN = 4
 _CONCEPTS = {"magento": "style", "clothing": "category"}
-
-Judgements = dict[float, int]
-"""By share of the relevant pictures, how many judgements it took to find it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """A seed of a concept, and all pictures of the concept but the seed."""
-
-    concept: str
-    seed: str
-    relevant: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A collection's figures; `judgements` by way and share are medians over the starts, `ratios` geometric means."""
-
-    collection: str
-    pictures: int
-    concepts: int
-    starts: int
-    judgements: Mapping[str, Mapping[float, float]]
-    ratios: Mapping[float, float]
-    worse: float
+_ROUNDS = 3
 
 
 def main() -> None:
@@ -79,9 +73,12 @@ def main() -> None:
         measure(name, arguments.concept or _CONCEPTS.get(name, "category"), arguments.concepts, arguments.seeds)
         for name in names
     ]
-    print(json.dumps([asdict(row) for row in rows], indent=2) if arguments.json else table(rows))
+    shown = f"{table(rows)}\n\n{table_of_samples(rows)}"
+    print(json.dumps([asdict(row) for row in rows], indent=2) if arguments.json else shown)
     if arguments.write:
         write_block(arguments.write, "find-everything", table(rows))
+        write_block(arguments.write, "how-much-is-left", table_of_samples(rows))
+        draw(rows, Path(__file__).with_name("plots") / "feedback.svg")
 
 
 def measure(name: str, concept: str, concepts: int, seeds: int) -> Row:
@@ -117,19 +114,24 @@ def choose_starts(pictures: Sequence[Picture], concept: str, concepts: int, seed
     ]
 
 
-async def work(settings: Settings, starts: Sequence[Start]) -> dict[str, list[Judgements]]:
-    """The judgements of each way for each start."""
+async def work(settings: Settings, starts: Sequence[Start]) -> Work:
+    """Judge from each start, by each way."""
     found: dict[str, list[Judgements]] = {"workbench": [], "plain ranking": []}
+    done = Work(found, [], [])
     async with searcher_in_memory(settings, lambda: datetime.now(UTC)) as (parts, index):
         searcher = Searcher(parts, settings)
         with closing(Desk(lambda: Workbench.of(settings, parts.now), 60.0)) as desk:
             casework = Casework(parts, searcher, desk)
+            sampling = Sampling(parts.backend, searcher, desk, np.random.default_rng(0))
             with progress("working on cases", len(starts)) as advance:
                 for start in starts:
                     found["plain ranking"].append(await judge(start, await plain_ranking(searcher, start, len(index))))
-                    found["workbench"].append(await judge(start, await a_case(casework, start)))
+                    case_id, show = await a_case(casework, start)
+                    found["workbench"].append(await judge(start, show))
+                    done.told.append(await how_much_is_left(casework, sampling, case_id, start))
+                    done.precision.append(await precision_by_round(casework, start))
                     advance(1)
-    return found
+    return done
 
 
 async def judge(start: Start, show: Callable[[Sequence[tuple[str, bool]]], Awaitable[Sequence[str]]]) -> Judgements:
@@ -141,10 +143,10 @@ async def judge(start: Start, show: Callable[[Sequence[tuple[str, bool]]], Await
         judged = [(image_id, image_id in start.relevant) for image_id in page]
         for _, relevant in judged:
             count, found = count + 1, found + relevant
-            for share in _SHARES:
+            for share in SHARES:
                 if found >= share * len(start.relevant):
                     judgements.setdefault(share, count)
-        if len(judgements) == len(_SHARES):
+        if len(judgements) == len(SHARES):
             return judgements
     raise SystemExit(f"{start.concept}: no further pictures, and {len(start.relevant) - found} not found")
 
@@ -162,65 +164,61 @@ async def plain_ranking(
     pages = iter([image_id for image_id in hits if image_id != start.seed])
 
     async def show(_: Sequence[tuple[str, bool]]) -> Sequence[str]:
-        return list(islice(pages, _PAGE))
+        return list(islice(pages, PAGE))
 
     return show
 
 
-async def a_case(casework: Casework, start: Start) -> Callable[[Sequence[tuple[str, bool]]], Awaitable[Sequence[str]]]:
-    """What a case of the workbench says is next; the seed itself is judged already."""
+async def a_case(
+    casework: Casework, start: Start
+) -> tuple[str, Callable[[Sequence[tuple[str, bool]]], Awaitable[Sequence[str]]]]:
+    """A case of the workbench, and what it says is next; the seed itself is judged already."""
     opened = await casework.open_case(NewCase(name=start.concept, seeds=[Seed(image_id=start.seed)]), "analyst")
+    await say(casework, opened.case_id, [(start.seed, True)])
 
     async def show(judged: Sequence[tuple[str, bool]]) -> Sequence[str]:
-        said = [
-            JudgedImage(image_id=image_id, verdict=Verdict.RELEVANT if relevant else Verdict.NOT_RELEVANT)
-            for image_id, relevant in judged or [(start.seed, True)]
-        ]
-        await casework.judge(opened.case_id, JudgeRequest(judgements=said), "analyst")
-        reply = await casework.next_images(opened.case_id, NextRequest(k=_PAGE))
+        await say(casework, opened.case_id, judged)
+        reply = await casework.next_images(opened.case_id, NextRequest(k=PAGE))
         return [hit.image_id for hit in reply.hits]
 
-    return show
+    return opened.case_id, show
 
 
-def summary(name: str, pictures: int, starts: Sequence[Start], found: Mapping[str, Sequence[Judgements]]) -> Row:
-    """Medians, and the workbench against the plain ranking."""
-    sizes = [len(start.relevant) for start in starts]
-    others = pictures - 1
-    judgements: dict[str, dict[float, float]] = {
-        way: {share: float(np.median([one[share] for one in ones])) for share in _SHARES} for way, ones in found.items()
-    }
-    # Where r of n are relevant, the j-th of them comes at place j (n + 1) / (r + 1) of a random order on average.
-    judgements["random"] = {
-        share: float(np.median([math.ceil(share * size) * (others + 1) / (size + 1) for size in sizes]))
-        for share in _SHARES
-    }
-    judgements["perfect"] = {share: float(np.median([math.ceil(share * size) for size in sizes])) for share in _SHARES}
-    pairs = list(zip(found["workbench"], found["plain ranking"], strict=True))
-    ratios = {share: math.exp(float(np.mean([math.log(a[share] / b[share]) for a, b in pairs]))) for share in _SHARES}
-    by_concept: defaultdict[str, float] = defaultdict(float)
-    for start, (ours, plain) in zip(starts, pairs, strict=True):
-        by_concept[start.concept] += math.log(ours[_SHARES[-1]] / plain[_SHARES[-1]])
-    worse = float(np.mean([logarithm > 0 for logarithm in by_concept.values()]))
-    return Row(name, pictures, len(by_concept), len(starts), judgements, ratios, worse)
-
-
-def table(rows: Sequence[Row]) -> str:
-    """The figures as Markdown."""
-    lines = [
-        "| collection | judgements to find | 50 % | 80 % | 95 % |",
-        "| --- | --- | --- | --- | --- |",
+async def say(casework: Casework, case_id: str, judged: Sequence[tuple[str, bool]]) -> None:
+    """Judge these images."""
+    said = [
+        JudgedImage(image_id=image_id, verdict=Verdict.RELEVANT if relevant else Verdict.NOT_RELEVANT)
+        for image_id, relevant in judged
     ]
-    for row in rows:
-        title = f"{row.collection}: {row.pictures:,} pictures, {row.concepts} concepts, {row.starts} starts"
-        for way in ("workbench", "plain ranking", "random", "perfect"):
-            cells = " | ".join(f"{row.judgements[way][share]:,.0f}" for share in _SHARES)
-            lines.append(f"| {title} | {way} | {cells} |")
-            title = ""
-        cells = " | ".join(f"{row.ratios[share]:.2f}" for share in _SHARES)
-        lines.append(f"| | workbench / plain ranking, geometric mean | {cells} |")
-        lines.append(f"| | concepts that feedback makes worse, at 95 % | | | {row.worse:.0%} |")
-    return "\n".join(lines)
+    if said:
+        await casework.judge(case_id, JudgeRequest(judgements=said), "analyst")
+
+
+async def how_much_is_left(casework: Casework, sampling: Sampling, case_id: str, start: Start) -> Told:
+    """Draw a sample, judge it, and ask."""
+    sample = await sampling.draw(case_id, SampleRequest(size=SAMPLE), "analyst")
+    await say(casework, case_id, [(image_id, image_id in start.relevant) for image_id in sample.image_ids])
+    told = await sampling.estimate(case_id)
+    assert told.left is not None
+    assert told.recall_low is not None
+    # The seed is found, too, and is no part of what there is to find.
+    left = len(start.relevant) - (told.found - 1)
+    return Told(told.left.estimate, told.left.low, told.left.high, told.recall_low, left)
+
+
+async def precision_by_round(casework: Casework, start: Start) -> list[float]:
+    """The share of relevant ones among the best pictures after each number of rounds, from none."""
+    case_id, _ = await a_case(casework, start)
+    precision: list[float] = []
+    known = 0
+    for _ in range(_ROUNDS + 1):
+        reply = await casework.next_images(case_id, NextRequest(k=PRECISION_AT))
+        shown = [(hit.image_id, hit.image_id in start.relevant) for hit in reply.hits]
+        best = known + sum(relevant for _, relevant in shown[: max(0, PRECISION_AT - known)])
+        precision.append(min(best, PRECISION_AT) / PRECISION_AT)
+        await say(casework, case_id, shown[:PAGE])
+        known += sum(relevant for _, relevant in shown[:PAGE])
+    return precision
 
 
 if __name__ == "__main__":

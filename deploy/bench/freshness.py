@@ -17,6 +17,7 @@ from shared.rolling_window import to_milliseconds, window_start
 from shared.settings import Settings
 from shared.store import Restriction, Store
 from shared.store.opening import open_store
+from tests.programs import metric, until
 
 _WARM_UP_EVENTS = 600
 
@@ -49,9 +50,9 @@ def warm_up(bench: rig.Bench) -> float:
     """Start the worker on what is there; its images per second."""
     bench.start("indexer", "run")
     port, name = bench.settings["metrics_port"], "catalogue_indexer_records_total"
-    rig.wait_until(lambda: rig.metric(port, name) > 0, 120, "the first record")
-    first, start = rig.metric(port, name), time.perf_counter()
-    rig.wait_until(lambda: rig.metric(port, name) >= _WARM_UP_EVENTS, 300, "the warm-up")
+    until(lambda: metric(port, name) > 0, 120, "the first record")
+    first, start = metric(port, name), time.perf_counter()
+    until(lambda: metric(port, name) >= _WARM_UP_EVENTS, 300, "the warm-up")
     return (_WARM_UP_EVENTS - first) / (time.perf_counter() - start)
 
 
@@ -62,7 +63,7 @@ def delays_at(bench: rig.Bench, rate: float, events: int) -> list[float]:
     contents = [(f"fresh/{n}", category, path.read_bytes()) for n, (_, category, path) in enumerate(pictures)]
     store, writer = open_store(settings), open_writer(settings)
     before = _WARM_UP_EVENTS
-    rig.wait_until(lambda: visible(store) == before, 30, "the warm-up to be searchable")
+    until(lambda: visible(store) == before, 30, "the warm-up to be searchable")
     appended: list[float] = []
 
     def append_all() -> None:

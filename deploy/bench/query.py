@@ -15,6 +15,7 @@ from shared.rolling_window import to_milliseconds, window_start
 from shared.settings import Settings
 from shared.store import Restriction
 from shared.store.opening import open_store
+from tests.programs import until
 
 _BATCH = 1000
 
@@ -64,7 +65,7 @@ def fill(bench: rig.Bench, images: int) -> None:
         ]
         store.write(documents, now)
     visible = Restriction(to_milliseconds(window_start(now, 3)))
-    rig.wait_until(lambda: store.visible_count(visible) == images, 60, "the store to show all images")
+    until(lambda: store.visible_count(visible) == images, 60, "the store to show all images")
     store.close()
 
 
@@ -72,7 +73,7 @@ def query_times(bench: rig.Bench, images: int, queries: int, k: int) -> list[flo
     """Seconds of each query over HTTP, after a warm-up."""
     bench.start("searcher", "serve")
     base = f"http://127.0.0.1:{bench.settings['http_port']}"
-    rig.wait_until(lambda: answers(f"{base}/readyz"), 60, "the searcher")
+    until(lambda: answers(f"{base}/readyz"), 60, "the searcher")
     generator = np.random.default_rng(2)
     times = []
     for n in range(queries + 20):

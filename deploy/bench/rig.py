@@ -6,19 +6,16 @@ import csv
 import json
 import os
 import platform
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-ELASTICSEARCH_IMAGE = "docker.elastic.co/elasticsearch/elasticsearch:9.5.0"
-KAFKA_IMAGE = "apache/kafka:4.1.0"
+from tests.conftest import free_port
 
 
 def data_dir() -> Path:
@@ -55,13 +52,6 @@ def _event(image_id: str, category: str, image: dict[str, str], event_time: str)
 def now_text() -> str:
     """The time now as an event carries it."""
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()) + f".{time.time_ns() // 1000 % 1_000_000:06d}Z"
-
-
-def free_port() -> int:
-    """A TCP port that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass
@@ -113,51 +103,12 @@ def _embedded(folder: Path) -> dict[str, str]:
 
 def _servers(stack: ExitStack) -> dict[str, str]:
     os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
-    from testcontainers.community.elasticsearch import ElasticSearchContainer  # noqa: PLC0415 (slow to import)
-    from testcontainers.core.container import DockerContainer  # noqa: PLC0415
-    from testcontainers.core.wait_strategies import LogMessageWaitStrategy  # noqa: PLC0415
+    from tests.elasticsearch_server import elasticsearch_server  # noqa: PLC0415 (slow to import)
+    from tests.kafka_server import kafka_server  # noqa: PLC0415
 
-    elasticsearch = ElasticSearchContainer(ELASTICSEARCH_IMAGE, mem_limit="3g")
-    elasticsearch.with_env("ES_JAVA_OPTS", "-Xms1g -Xmx1g").with_env("discovery.type", "single-node")
-    port = free_port()
-    kafka = (
-        DockerContainer(KAFKA_IMAGE)
-        .with_bind_ports(9092, port)
-        .with_env("KAFKA_LISTENERS", "PLAINTEXT://:9092,CONTROLLER://:9093")
-        .with_env("KAFKA_ADVERTISED_LISTENERS", f"PLAINTEXT://127.0.0.1:{port}")
-        .with_env("KAFKA_NODE_ID", "1")
-        .with_env("KAFKA_PROCESS_ROLES", "broker,controller")
-        .with_env("KAFKA_CONTROLLER_LISTENER_NAMES", "CONTROLLER")
-        .with_env("KAFKA_LISTENER_SECURITY_PROTOCOL_MAP", "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT")
-        .with_env("KAFKA_CONTROLLER_QUORUM_VOTERS", "1@localhost:9093")
-        .with_env("KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR", "1")
-        .waiting_for(LogMessageWaitStrategy("Kafka Server started").with_startup_timeout(60))
-    )
-    stack.enter_context(elasticsearch)
-    stack.enter_context(kafka)
-    return {
-        "events_url": f"kafka://127.0.0.1:{port}/catalogue-events",
-        "store_url": f"elasticsearch://127.0.0.1:{elasticsearch.get_exposed_port(9200)}",
-    }
-
-
-def metric(port: str, name: str) -> float:
-    """The sum of a metric's samples at a worker's or searcher's /metrics; 0 while it does not answer."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as reply:
-            lines = reply.read().decode().splitlines()
-    except OSError:
-        return 0.0
-    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith((name + " ", name + "{")))
-
-
-def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None:
-    """Wait for a condition; the benchmark ends where it does not come."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            sys.exit(f"gave up waiting for {what}")
-        time.sleep(0.02)
+    elasticsearch = stack.enter_context(elasticsearch_server(heap="1g", memory="3g"))
+    kafka = stack.enter_context(kafka_server(memory="2g"))
+    return {"events_url": f"kafka://{kafka.plain}/catalogue-events", "store_url": elasticsearch.url}
 
 
 def memory_mebibytes(process_id: int, which: str = "VmRSS") -> float:

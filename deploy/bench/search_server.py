@@ -21,6 +21,7 @@ from shared.settings import Settings
 from shared.store.elasticsearch_store import ElasticsearchStore
 from shared.store.monthly_indices import Put
 from shared.store.opening import open_store
+from tests.programs import until
 
 _DOCUMENTS_AT_ONCE = 1000
 _WRITERS = 3
@@ -111,7 +112,7 @@ class Stand:
         strategy = "resident" if resident else "flat"
         body = search_body({"image_id": image_id(0)}, strategy=strategy, k=1)
         try:
-            rig.wait_until(lambda: _answers(self.bench, body), _READY_SECONDS, f"the searcher ({strategy})")
+            until(lambda: _answers(self.bench, body), _READY_SECONDS, f"the searcher ({strategy})")
             yield Searcher(self.bench.settings["http_port"], process, time.perf_counter() - began)
         finally:
             rig.stop(process)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import text
@@ -14,6 +15,9 @@ from tests.fake_store import FakeStore
 from tests.store_subject import Subject
 from tests.workbenches import SECONDS, Clock
 
+if TYPE_CHECKING:
+    from tests.elasticsearch_server import ElasticsearchServer
+
 
 @pytest.fixture
 def sqlite(tmp_path: Path) -> Iterator[Subject]:
@@ -23,13 +27,9 @@ def sqlite(tmp_path: Path) -> Iterator[Subject]:
 
 
 @pytest.fixture
-def elasticsearch(elasticsearch_url: str) -> Iterator[Subject]:
-    connection = Connection(
-        [elasticsearch_url.replace("elasticsearch", "http")], api_key=None, ca_file=None, seconds=30
-    )
-    indices = list(connection.ask(lambda client: client.indices.get(index="catalogue*", features="aliases")))
-    if indices:
-        connection.ask(lambda client: client.indices.delete(index=indices))
+def elasticsearch(elasticsearch_node: "ElasticsearchServer") -> Iterator[Subject]:
+    elasticsearch_node.remove_indices()
+    connection = Connection([elasticsearch_node.base], api_key=None, ca_file=None, seconds=30)
     store = ElasticsearchStore(connection)
     yield Subject(store, lambda: connection.ask(lambda client: client.indices.refresh(index="catalogue*")))
     store.close()

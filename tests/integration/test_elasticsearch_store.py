@@ -17,6 +17,7 @@ from shared.store.elasticsearch_documents import month_index
 from shared.store.elasticsearch_indices import ElasticsearchIndices
 from shared.store.elasticsearch_store import ElasticsearchStore
 from shared.store.monthly_indices import MonthlyIndices, Put, PutOutcome
+from tests.elasticsearch_server import ElasticsearchServer
 from tests.memory_indices import MemoryIndices
 
 pytestmark = pytest.mark.containers
@@ -27,9 +28,8 @@ ALL = Restriction(visible_after_ms=0)
 
 
 @pytest.fixture
-def connection(elasticsearch_url: str) -> Iterator[Connection]:
-    url = elasticsearch_url.replace("elasticsearch", "http")
-    connection = Connection([url], api_key=None, ca_file=None, seconds=30)
+def connection(elasticsearch_node: ElasticsearchServer) -> Iterator[Connection]:
+    connection = Connection([elasticsearch_node.base], api_key=None, ca_file=None, seconds=30)
     _remove_indices(connection)
     yield connection
     # Closed, red and blocked indices are nobody else's trouble.

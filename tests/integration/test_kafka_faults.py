@@ -124,22 +124,21 @@ class Worker:
 
 
 @pytest.fixture
-def job(tmp_path: Path, brokers: list[KafkaServer], elasticsearch_url: str) -> Job:
-    store = ElasticsearchServer(int(elasticsearch_url.rpartition(":")[2]), None)
-    store.remove_indices()
+def job(tmp_path: Path, brokers: list[KafkaServer], elasticsearch_node: ElasticsearchServer) -> Job:
+    elasticsearch_node.remove_indices()
     servers = [broker.plain for broker in brokers]
     topic = KafkaTopic(servers, f"events-{uuid.uuid4().hex[:8]}", RECORD_BYTES_MAX, {})
     made = programs(
         tmp_path,
         events_url=f"kafka://{','.join(servers)}/{topic.name}",
-        store_url=elasticsearch_url,
+        store_url=elasticsearch_node.url,
         in_flight_records_max=str(IN_FLIGHT_RECORDS),
         write_batch_size="8",
         retry_seconds_max="1",
         commit_interval_seconds="0.2",
         kafka_session_seconds="6",
     )
-    job = Job(made, topic, store, CatalogueModel(random.Random(7), datetime.now(UTC), images=300))
+    job = Job(made, topic, elasticsearch_node, CatalogueModel(random.Random(7), datetime.now(UTC), images=300))
     job.produce(300)
     made.ok("indexer", "fit", "--sample", "40")
     return job
