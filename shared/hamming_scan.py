@@ -17,7 +17,12 @@ from numpy.typing import NDArray
 
 def workers(threads: int) -> ThreadPoolExecutor:
     """Threads in which FAISS computes without starting others."""
-    return ThreadPoolExecutor(threads, "scan", initializer=faiss.omp_set_num_threads, initargs=(1,))
+    return ThreadPoolExecutor(threads, "scan", initializer=compute_alone)
+
+
+def compute_alone() -> None:
+    """Let FAISS start no threads from the one that calls this."""
+    faiss.omp_set_num_threads(1)
 
 
 def distances(queries: NDArray[np.uint8], codes: NDArray[np.uint8]) -> NDArray[np.int32]:

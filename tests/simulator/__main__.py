@@ -39,6 +39,7 @@ def main() -> int:
             "records": sum(report.records for report in reports),
             "strikes (crashes, zombies, outages, clock jumps)": sum(report.strikes for report in reports),
             "steps, each followed by a check of every promise": sum(report.steps for report in reports),
+            "matches with watches that had to be told": sum(report.matches for report in reports),
             "seeds that broke a promise": len(failed),
         }
         rows = [f"| {name} | {value} |" for name, value in figures.items()]

@@ -1,4 +1,4 @@
-"""What must hold after every step, and once all is done. The ids P2 to P7 are those of the promises.
+"""What must hold after every step, and once all is done. The ids P2 to P7, and P9, are those of the promises.
 
 The checks know what was produced and what the servers hold; they never ask the worker.
 """
@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from indexer.dead_letters import from_record
+from indexer.planning import Outcome
 from indexer.retries import from_record as retry_of
 from shared.document import Document, Kind
 from shared.errors import RejectionReason
@@ -17,6 +18,7 @@ from shared.store.monthly_indices import Put
 from tests.memory_indices import MemoryIndices
 from tests.simulator.process import ENCODER_ID, FOREIGN_ID, code_of
 from tests.simulator.scenario import SKEW_SECONDS_MAX, WINDOW_MONTHS, Happening
+from tests.simulator.watching import WatchChecks
 
 _SKEW = timedelta(seconds=SKEW_SECONDS_MAX)
 
@@ -30,6 +32,7 @@ class Checks:
         wall: Callable[[], datetime],
         searcher_skew: timedelta,
         dead_letters: list[NewRecord],
+        matches: list[NewRecord],
     ) -> None:
         self._indices = indices
         self._wall = wall
@@ -50,6 +53,7 @@ class Checks:
         self._stored: dict[str, list[Document]] = defaultdict(list)
         self.retries: Sequence[Sequence[Record]] = ()
         self.violations: list[str] = []
+        self.watching = WatchChecks(wall, matches, self._say)
 
     # What the world tells -----------------------------------------------------------------------------------------
 
@@ -66,14 +70,15 @@ class Checks:
             # By identity: after a rebalance the same process may have the same record twice.
             self._open[happening.image_id][id(record)] = worker, _place(record)
 
-    def finished(self, record: Record, *, settled: bool) -> None:
+    def finished(self, record: Record, outcome: Outcome) -> None:
         """A worker says that a record has its outcome."""
         happening = self._of_record[_place(record)]
         if happening is None:
             return
         self._open[happening.image_id].pop(id(record))
         self._orphans[happening.image_id].discard(_place(record))
-        if settled:
+        self.watching.finished(happening, outcome)
+        if outcome not in {Outcome.DEAD_LETTERED, Outcome.RETRIED}:
             self._done[happening.image_id] = max(happening.version, self._done.get(happening.image_id, -1))
         self._check_quiet(happening.image_id)
 
@@ -89,6 +94,7 @@ class Checks:
         document = put.document
         if document.kind is not Kind.MOVED:
             self._stored[document.image_id].append(document)
+            self.watching.stored(document)
         self._check_document(document)
         if put.over_equal and document.live and FOREIGN_ID not in document.codes:
             self._say(f"P1: {document} has lost a code, or went over one that had all")
@@ -156,6 +162,7 @@ class Checks:
             given_up = letters.get(place) == RejectionReason.IMAGE_UNAVAILABLE
             if happening is not None and not happening.poison and place in letters and not given_up:
                 self._say(f"{happening} at {place} is in the dead letters")
+        self.watching.check_end()
         if any(self._open.values()):
             self._say(f"records were begun and never done: {[one for one in self._open.values() if one]}")
 

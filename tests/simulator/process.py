@@ -19,6 +19,7 @@ from indexer.pipeline import Pipeline
 from indexer.pipeline_parts import PipelineParts
 from indexer.planning import Outcome
 from indexer.retries import Retry
+from indexer.watching import Watching, WatchingParts
 from indexer.workers import Workers, WorkersParts
 from shared.errors import RejectedError, RejectionReason
 from shared.event_log import NewRecord, Record
@@ -51,6 +52,7 @@ class Surroundings:
     retries: Broker
     server: Server
     dead_letters: list[NewRecord]
+    matches: list[NewRecord]
     settings: Settings
     wall: Callable[[], datetime]
     fails: Callable[[str], bool]
@@ -120,6 +122,7 @@ class WorkerProcess:
                 SimulatedExecutor(machine, 1),
                 SimulatedExecutor(machine, 2),
                 SimulatedWriter(self._append_retry, machine, self._log_wire),
+                self._watching(store, patience, store_threads),
             ),
             around.settings,
         )
@@ -139,6 +142,22 @@ class WorkerProcess:
                 _SILENT,
             ),
             around.settings,
+        )
+
+    def _watching(self, store: Any, patience: Patience, store_threads: SimulatedExecutor) -> Watching:
+        return Watching(
+            WatchingParts(
+                store,
+                SimulatedWriter(self.around.matches.append, self.machine, self._log_wire),
+                ENCODER_ID,
+                patience,
+                self.metrics,
+                self.now,
+                self.around.settings.window_months,
+                store_threads,
+                SimulatedExecutor(self.machine, 1),
+                _SILENT,
+            )
         )
 
     def _append_retry(self, new: NewRecord) -> None:

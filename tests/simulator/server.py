@@ -8,7 +8,8 @@ from datetime import datetime
 from shared.document import Document
 from shared.errors import RejectedError, StoreUnavailableError
 from shared.store import WriteOutcome, monthly_indices
-from shared.store.monthly_indices import MonthlyIndices, Put, PutOutcome
+from shared.store.monthly_indices import Put, PutOutcome
+from shared.watch import NO_WATCHES, WatchList
 from tests.memory_indices import MemoryIndices
 from tests.simulator.broker import Wire
 from tests.simulator.clockwork import Machine
@@ -18,11 +19,13 @@ REFRESH_SECONDS = 1.0
 
 @dataclass
 class Server:
-    """What the servers hold. `on_put` is told each document that was stored, `on_change` each change for searches."""
+    """What the servers hold, and the watches that were published last. `on_put` is told each document that was stored,
+    `on_change` each change for searches."""
 
     on_put: Callable[[Put], None]
     on_change: Callable[[], None]
     indices: MemoryIndices = field(default_factory=MemoryIndices)
+    watches: WatchList = NO_WATCHES
 
     def put(self, put: Put) -> PutOutcome:
         """Store one document at once."""
@@ -125,6 +128,15 @@ class SimulatedIndices:
         self._server.drop(month)
         self._reply()
 
+    def watches_revision(self) -> int:
+        return self.watches().revision
+
+    def watches(self) -> WatchList:
+        self._ask()
+        watches = self._server.watches
+        self._reply()
+        return watches
+
     def _bulk(self, puts: Sequence[Put], places: Mapping[int, int], outcomes: dict[int, PutOutcome]) -> list[Put]:
         """Store each; gives those that were refused for an overload."""
         dice = self._machine.agenda.dice
@@ -170,8 +182,14 @@ class SimulatedIndices:
 class SimulatedStore:
     """The part of the store's contract that a worker uses, over the primitives of one machine."""
 
-    def __init__(self, indices: MonthlyIndices) -> None:
+    def __init__(self, indices: SimulatedIndices) -> None:
         self.indices = indices
+
+    def watches_revision(self) -> int:
+        return self.indices.watches_revision()
+
+    def watches(self) -> WatchList:
+        return self.indices.watches()
 
     def settle(self, image_ids: Sequence[str]) -> Mapping[str, Document]:
         return monthly_indices.settle(self.indices, image_ids)

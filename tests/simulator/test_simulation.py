@@ -16,6 +16,7 @@ import pytest
 import tests.simulator.server as server_module
 from indexer.offset_tracker import OffsetTracker
 from indexer.pipeline import Pipeline
+from indexer.watching import Watching, Written
 from indexer.worker import Worker
 from shared.document import Document, Kind
 from shared.errors import RejectedError, StoreUnavailableError
@@ -39,6 +40,7 @@ def test_every_promise_holds_in_every_seed() -> None:
     # It would prove little if nothing had happened.
     assert sum(one.records for one in reports) > 10 * SEEDS
     assert sum(one.strikes for one in reports) > SEEDS
+    assert sum(one.matches for one in reports) > SEEDS
 
 
 def test_a_seed_is_the_same_in_every_process() -> None:
@@ -195,6 +197,30 @@ def codes_are_added_blindly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Document, "adds_codes_to", lambda self, other: self.live and self.version == other.version)
 
 
+def the_watches_are_read_before_the_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    write, refresh = Pipeline._write, Watching.refresh
+
+    async def read_and_write(self: Pipeline, documents: Sequence[Document]) -> Sequence[WriteOutcome | Exception]:
+        assert self._parts.watching is not None
+        await refresh(self._parts.watching)
+        return await write(self, documents)
+
+    async def not_again(self: Watching) -> None:
+        """What was read before the write has to do."""
+
+    monkeypatch.setattr(Pipeline, "_write", read_and_write)
+    monkeypatch.setattr(Watching, "refresh", not_again)
+
+
+def repeated_images_are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    compare = Watching.compare
+
+    async def compare_own(self: Watching, images: Sequence[Written]) -> None:
+        await compare(self, [one for one in images if one.document is not None])
+
+    monkeypatch.setattr(Watching, "compare", compare_own)
+
+
 def the_bound_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Worker, "_room", lambda self: 50)
 
@@ -214,6 +240,8 @@ MUTANTS: list[Patch] = [
     months_are_dropped_a_month_early,
     codes_are_never_added,
     codes_are_added_blindly,
+    the_watches_are_read_before_the_write,
+    repeated_images_are_not_compared,
     the_bound_is_ignored,
 ]
 

@@ -9,6 +9,7 @@ from indexer.duty import EVENTS, RETRIES
 from indexer.planning import Outcome
 from shared.event_log import NewRecord, Record
 from shared.store.monthly_indices import Put
+from shared.watch import WatchList
 from tests.simulator.broker import Broker, Wire
 from tests.simulator.checks import Checks, outcomes_add_up, summary
 from tests.simulator.clockwork import Agenda
@@ -22,6 +23,7 @@ from tests.simulator.scenario import (
     Strike,
 )
 from tests.simulator.server import REFRESH_SECONDS, Server
+from tests.simulator.watching import draw_publications
 
 # Once the faults have stopped, all must be done within so many virtual seconds.
 CONVERGENCE_SECONDS = 60.0
@@ -37,6 +39,8 @@ class Report:
     records: int
     steps: int
     strikes: int
+    matches: int
+    """How many had to be in the log of matches."""
 
 
 class World:
@@ -48,11 +52,12 @@ class World:
         self._dice = scenario.dice
         self._agenda = Agenda(scenario.dice)
         self._dead_letters: list[NewRecord] = []
+        self._matches: list[NewRecord] = []
         self._store_wires = [Wire(scenario.store, self._agenda) for _ in range(scenario.workers)]
         self._log_wires = [Wire(scenario.log, self._agenda) for _ in range(scenario.workers)]
         self._skews = list(scenario.skews[:-1])
         self._server = Server(self._stored, self._searchable_changed)
-        self._checks = Checks(self._server.indices, self._wall, scenario.skews[-1], self._dead_letters)
+        self._checks = Checks(self._server.indices, self._wall, scenario.skews[-1], self._dead_letters, self._matches)
         self._broker = Broker(scenario.partitions, self._agenda, self._committed)
         self._retries = Broker(2, self._agenda, self._retries_committed)
         self._checks.retries = self._retries.records
@@ -63,6 +68,7 @@ class World:
             self._retries,
             self._server,
             self._dead_letters,
+            self._matches,
             scenario.settings,
             self._wall,
             self._fails,
@@ -84,11 +90,15 @@ class World:
         finally:
             for process in self._processes:
                 process.bury()
-        return Report(self._scenario.seed, violation, len(self._scenario.productions), self._agenda.steps, self._struck)
+        demanded = self._checks.watching.demanded
+        records = len(self._scenario.productions)
+        return Report(self._scenario.seed, violation, records, self._agenda.steps, self._struck, demanded)
 
     def _prepare(self) -> None:
         for production in self._scenario.productions:
             self._agenda.at(production.seconds, partial(self._produce, production))
+        for seconds, watches in draw_publications(self._scenario.seed):
+            self._agenda.at(seconds, partial(self._publish, watches))
         for seconds in self._scenario.foreign:
             self._agenda.at(seconds, self._make_foreign)
         for strike in self._scenario.strikes:
@@ -171,7 +181,7 @@ class World:
 
     def _finished(self, process: WorkerProcess, record: Record, outcome: Outcome) -> None:
         self._say(f"{process.name} has done {record.partition}@{record.offset}: {outcome.value}")
-        self._checks.finished(record, settled=outcome not in {Outcome.DEAD_LETTERED, Outcome.RETRIED})
+        self._checks.finished(record, outcome)
 
     def _staged(self, process: WorkerProcess) -> None:
         bound = self._scenario.settings.redone_records_max
@@ -197,6 +207,11 @@ class World:
         self._say(f"produced {record.partition}@{record.offset}: {happening or record.value!r}")
         self._checks.produced(production.partition, record.offset, happening)
 
+    def _publish(self, watches: WatchList) -> None:
+        self._say(f"published: {watches}")
+        self._server.watches = watches
+        self._checks.watching.published(watches)
+
     def _make_foreign(self) -> None:
         """What `indexer verify --repair` meets and does: an image without the encoder's code; its event once more."""
         produced = [one for one in self._scenario.productions if one.seconds < self._agenda.seconds and one.happening]
@@ -207,6 +222,7 @@ class World:
             live = [held for held in self._server.indices.held(happening.image_id) if held.live]
             if [held.version for held in live] == [happening.version]:
                 self._say(f"{happening.image_id} version {happening.version} becomes foreign")
+                self._checks.watching.lost_its_code(live[0])
                 self._server.replace(live[0], replace(live[0], codes={FOREIGN_ID: b"foreign."}))
                 self._struck += 1
                 self._produce(one)
