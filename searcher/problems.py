@@ -169,7 +169,7 @@ _PROBLEMS: Sequence[tuple[type[CatalogueError], Problem]] = (
         Problem(
             HTTPStatus.UNAUTHORIZED,
             "key_needed",
-            "Give a key: Authorization: Bearer …; an administrator makes one.",
+            "Nobody is signed in. Sign in, or send a key: Authorization: Bearer …",
             challenge=_CHALLENGE,
         ),
     ),
