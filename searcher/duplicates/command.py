@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from searcher.duplicates.exporting import ExportFormat
+from searcher.duplicates.exporting import GroupsFormat
 from searcher.duplicates.records import By, Run, Same
 from searcher.duplicates.running import Job, code_of
 from searcher.duplicates.service import all_groups, exported
@@ -117,7 +117,7 @@ def _look(settings: Settings, kept: DuplicateGroups, request: QuestionRequest) -
 
 
 def _write(kept: DuplicateGroups, run: Run, target: Path) -> None:
-    wanted = ExportFormat.JSON if target.suffix == ".json" else ExportFormat.CSV
+    wanted = GroupsFormat.JSON if target.suffix == ".json" else GroupsFormat.CSV
     text = exported(kept, run.run_id, wanted, COMMAND_LINE, _now())
     try:
         target.write_text(text, encoding="utf-8", newline="")

@@ -22,7 +22,7 @@ _COLUMNS = (
 )
 
 
-class ExportFormat(StrEnum):
+class GroupsFormat(StrEnum):
     """What groups can be written as."""
 
     CSV = "csv"
@@ -31,13 +31,13 @@ class ExportFormat(StrEnum):
     @property
     def media_type(self) -> str:
         """The type of such a file."""
-        return "application/json" if self is ExportFormat.JSON else "text/csv; charset=utf-8"
+        return "application/json" if self is GroupsFormat.JSON else "text/csv; charset=utf-8"
 
 
-def export(run: RunReply, groups: Sequence[Group], wanted: ExportFormat) -> str:
+def export(run: RunReply, groups: Sequence[Group], wanted: GroupsFormat) -> str:
     """A run's groups, those merged into others left out, as the text of a file. The same input gives the same text."""
     remaining = [group for group in groups if group.state is not GroupState.MERGED]
-    if wanted is ExportFormat.CSV:
+    if wanted is GroupsFormat.CSV:
         return csv_text(_COLUMNS, (row for group in remaining for row in _rows(run.run_id, group)))
     document = {
         "run": run.model_dump(mode="json"),

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
-from searcher.duplicates.exporting import ExportFormat
+from searcher.duplicates.exporting import GroupsFormat
 from searcher.duplicates.records import GroupState
 from searcher.duplicates.wire import (
     GROUPS_MAX,
@@ -103,7 +103,7 @@ async def export_duplicates(
     services: Provided,
     run_id: str,
     who: Analyst,
-    format: Annotated[ExportFormat, Query()] = ExportFormat.CSV,  # noqa: A002 (the parameter's name)
+    format: Annotated[GroupsFormat, Query()] = GroupsFormat.CSV,  # noqa: A002 (the parameter's name)
 ) -> Response:
     """A run's groups, with what was decided of them, as a file. Written down in the audit log."""
     text = await services.duplicates.export(run_id, format, who)

@@ -5,7 +5,7 @@ from datetime import datetime
 from threading import Lock, Thread
 
 from searcher.backend import Backend
-from searcher.duplicates.exporting import ExportFormat, export
+from searcher.duplicates.exporting import GroupsFormat, export
 from searcher.duplicates.records import Group, GroupState, Run
 from searcher.duplicates.running import Job, code_of
 from searcher.duplicates.wire import QuestionRequest, RunReply
@@ -58,7 +58,7 @@ class Duplicates:
         found = await self.desk.ask(lambda bench: bench.duplicates.runs(count))
         return [RunReply.of(run, self._now()) for run in found]
 
-    async def export(self, run_id: str, wanted: ExportFormat, who: str) -> str:
+    async def export(self, run_id: str, wanted: GroupsFormat, who: str) -> str:
         """A run's groups as a file's text, written down in the audit log; RunMissingError."""
         return await self.desk.ask(lambda bench: exported(bench.duplicates, run_id, wanted, who, self._now()))
 
@@ -69,7 +69,7 @@ class Duplicates:
             self._working.release()
 
 
-def exported(kept: DuplicateGroups, run_id: str, wanted: ExportFormat, who: str, now: datetime) -> str:
+def exported(kept: DuplicateGroups, run_id: str, wanted: GroupsFormat, who: str, now: datetime) -> str:
     """A run's groups as a file's text, written down in the audit log; RunMissingError."""
     groups = list(all_groups(kept, run_id))
     text = export(RunReply.of(kept.run(run_id), now), groups, wanted)
