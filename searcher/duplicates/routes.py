@@ -30,6 +30,20 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
     503: PROBLEM_RESPONSE | {"description": "The workbench's database or the store is away; see Retry-After."},
 }
 
+_GROUP = {"$ref": f"#/components/schemas/{GroupReply.__name__}"}
+_RUN = {"$ref": f"#/components/schemas/{RunReply.__name__}"}
+_DOCUMENT = {
+    "type": "object",
+    "properties": {"run": _RUN, "groups": {"type": "array", "items": _GROUP}},
+    "required": ["run", "groups"],
+}
+_FILE: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {"text/csv": {"schema": {"type": "string"}}, "application/json": {"schema": _DOCUMENT}},
+        "description": "The file, of the type that goes with its format.",
+    }
+}
+
 router = APIRouter(tags=["duplicates"], responses=_PROBLEMS)
 
 
@@ -98,7 +112,7 @@ async def duplicate_decisions(
     return EntriesReply(decisions=shown, after=shown[-1].number if len(found) > limit else None)
 
 
-@router.get("/v1/duplicates/{run_id}/export", response_class=Response)
+@router.get("/v1/duplicates/{run_id}/export", response_class=Response, responses=_FILE)
 async def export_duplicates(
     services: Provided,
     run_id: str,

@@ -30,6 +30,7 @@ class Duplicates:
         self._settings = settings
         self._now = now
         self._working = Lock()
+        self._thread: Thread | None = None
 
     async def start(self, request: QuestionRequest, who: str) -> RunReply:
         """Begin a run; RunInProgressError, EncoderMissingError, StoreUnavailableError."""
@@ -43,11 +44,18 @@ class Duplicates:
             kept = await self.desk.ask(lambda bench: bench.duplicates)
             run = await self.desk.ask(lambda bench: bench.duplicates.begin(request.question(bits), encoder_id, who))
             job = Job(store, kept, self._settings, self._now)
-            Thread(target=self._work, args=[job, run, bits], name="duplicates", daemon=True).start()
+            # It does not hold up the end of the process: a run that was cut off can be started again.
+            self._thread = Thread(target=self._work, args=[job, run, bits], name="duplicates", daemon=True)
+            self._thread.start()
         except BaseException:
             self._working.release()
             raise
         return RunReply.of(run, self._now())
+
+    def wait(self) -> None:
+        """Wait for the end of the run that is under way, if one is."""
+        if self._thread is not None:
+            self._thread.join()
 
     async def run(self, run_id: str) -> RunReply:
         """A run; RunMissingError."""
