@@ -10,8 +10,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from searcher.workbench.database import Database, new_engine
 from searcher.workbench.exporting import ExportFormat, export
 from searcher.workbench.ledger import CaseMissingError, Ledger
+from searcher.workbench.moving import copy_workbench
 from searcher.workbench.records import Case, CaseState
 from searcher.workbench.wire import ListedCase
 from searcher.workbench.workbench import Workbench
@@ -29,6 +31,18 @@ def add_workbench_commands(subcommands: Subcommands) -> None:
     listing = add_command(subcommands, "cases", _list_cases, "List cases and their progress, the last changed first.")
     listing.add_argument("--state", choices=list(CaseState), help="only those in this state")
     listing.add_argument("--json", action="store_true", help="print JSON Lines")
+    of_cases = listing.add_subparsers(metavar="ACTION", prog="searcher cases")
+    moving = add_command(
+        of_cases,
+        "move",
+        _move,
+        "Copy the whole workbench into another, empty database, and check that it is the same. The old one stays.",
+        "Stop the searchers before, and start them with the new CATALOGUE_WORKBENCH_URL after.\n\n"
+        "example:\n"
+        "  searcher cases move --to postgresql://catalogue@db.example/workbench --password-file db.password",
+    )
+    moving.add_argument("--to", required=True, metavar="URL", help="the other database, as CATALOGUE_WORKBENCH_URL")
+    moving.add_argument("--password-file", type=Path, metavar="FILE", help="holds its password")
     parser = subcommands.add_parser("judgements", help="Take judgements out of the ledger.")
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     exporting = add_command(
@@ -57,6 +71,24 @@ def _list_cases(arguments: argparse.Namespace) -> int:
             print_line(ListedCase.listed(case).model_dump_json())
     else:
         _print_cases(cases, Console())
+    return EXIT_OK
+
+
+def _move(arguments: argparse.Namespace) -> int:
+    settings = settings_from(arguments)
+    configure_logs(settings.log_format, settings.log_level)
+    try:
+        password = None if arguments.password_file is None else arguments.password_file.read_text().strip()
+    except OSError as error:
+        raise ConfigurationError(f"--password-file: {arguments.password_file}: {error.strerror}") from error
+    with (
+        closing(Database.of(settings)) as source,
+        closing(Database(new_engine(arguments.to, password, settings.workbench_seconds))) as target,
+    ):
+        copied = copy_workbench(source, target)
+    for table in copied:
+        print_line(f"{table.rows:>9,} {table.name}")
+    print_line(f"The same in both. Start the searchers with CATALOGUE_WORKBENCH_URL={arguments.to}")
     return EXIT_OK
 
 
