@@ -4,13 +4,20 @@ import http.client
 import signal
 import socket
 import subprocess
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from searcher.people import Scope
 from searcher.serving import listen
+from searcher.workbench.workbench import Workbench
 from shared.errors import ConfigurationError
+from tests.conftest import free_port
 from tests.programs import Programs, get_status, programs, until
 
 
@@ -41,6 +48,33 @@ def test_sigterm_ends_with_0_though_a_client_keeps_its_connection(
     serving.send_signal(signal.SIGTERM)
     assert serving.wait(20) == 0
     client.close()
+
+
+def test_a_server_on_the_network_asks_for_keys_and_heeds_them_within_seconds(indexed: Programs, tmp_path: Path) -> None:
+    settings = indexed.settings | {"http_host": "0.0.0.0", "http_port": str(free_port()), "trusted_proxies": "10.1.2.3"}
+    made = programs(tmp_path, **settings | {"workbench_url": f"sqlite://{tmp_path}/workbench.db"})
+    with closing(Workbench.of(made.settings_of_programs(), lambda: datetime.now(UTC))) as bench:
+        first = bench.keys.create("first", Scope.ADMINISTER, None, "test").secret
+        with made.serving() as base:
+            assert get_status(f"{base}/v1/images") == 401
+            assert status_with(base, f"Bearer {first}") == 200
+            # A header of anybody on this machine does not pass for the proxy's address.
+            assert status_with(base, "", **{"X-Forwarded-For": "10.1.2.3", "X-Forwarded-User": "boss"}) == 401
+            second = bench.keys.create("ann", Scope.READ, None, "test").secret
+            until(lambda: status_with(base, f"Bearer {second}") == 200, 10, "the new key to work")
+            bench.keys.revoke("ann", "test")
+            until(lambda: status_with(base, f"Bearer {second}") == 401, 10, "the revoked key to end")
+            assert all(key.used_at for key in bench.keys.list())
+
+
+def status_with(base: str, authorization: str, **headers: str) -> int:
+    try:
+        request = urllib.request.Request(f"{base}/v1/images", headers={"Authorization": authorization} | headers)
+        with urllib.request.urlopen(request, timeout=10) as reply:
+            return int(reply.status)
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code
 
 
 def test_an_address_in_use_ends_with_2_and_one_line(indexed: Programs, serving: "subprocess.Popen[bytes]") -> None:

@@ -90,7 +90,13 @@ WRONG: list[tuple[dict[str, str], str, tuple[str, ...]]] = [
         "CATALOGUE_KAFKA_CA_FILE",
         ("run", "produce"),
     ),
-    ({"http_host": "192.0.2.1"}, "CATALOGUE_HTTP_PORT", ("serve",)),
+    ({"http_host": "192.0.2.1", "trusted_proxies": "192.0.2.2"}, "CATALOGUE_HTTP_PORT", ("serve",)),
+    # Nobody to ask who they are
+    ({"http_host": "0.0.0.0"}, "searcher keys create", ("serve",)),
+    ({"http_host": "::"}, "CATALOGUE_HTTP_HOST", ("serve",)),
+    ({"trusted_proxies": "10.0.0.0/8/8"}, "CATALOGUE_TRUSTED_PROXIES", ("serve",)),
+    ({"trusted_proxies": "10.0.0.1", "group_scopes": "boss=all"}, "CATALOGUE_GROUP_SCOPES", ("serve",)),
+    ({"workbench_url": "sqlite:///proc/no/such.db"}, "CATALOGUE_WORKBENCH_URL", ("serve",)),
     ({"metrics_host": "192.0.2.1"}, "CATALOGUE_METRICS_PORT", ("run",)),
 ]
 
