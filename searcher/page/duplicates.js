@@ -49,7 +49,7 @@
     const body = new URLSearchParams(new FormData(form));
     body.set("action", action);
     const place = Math.max(0, groups().indexOf(form.closest(".group")));
-    working = working.then(() => send(body, form.action)).then(
+    working = working.then(() => send(body, form.getAttribute("action"))).then(
       () => {
         if (action === "keep" || action === "dismiss") decided.push(body.get("group"));
         focus(cards(groups()[Math.min(place, groups().length - 1)])[0]);
@@ -63,7 +63,7 @@
     if (!group) return;
     const body = new URLSearchParams({ action: "reopen", group, state: "open", after: "0" });
     working = working
-      .then(() => send(body, document.querySelector(".group form, #merging")?.action ?? `${location.pathname}/groups`))
+      .then(() => send(body, `${location.pathname}/groups`))
       .then(() => focus(cards(find(`group-${group}`) ?? document)[0]), (error) => trouble(`Not undone: ${error.message}`));
   }
 
