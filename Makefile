@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 # Benchmarks start servers and programs as the tests do, and write figures into documents with what tests/ has.
-client bench bench-search find-everything: export PYTHONPATH := .
+client bench bench-search find-everything alerts: export PYTHONPATH := .
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check client simulate bench bench-search find-everything soak up down
+.PHONY: help install demo test check client simulate bench bench-search find-everything alerts soak up down
 
 help: ## List what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,10 @@ bench-search: install ## Measure the search strategies (a quarter of an hour); R
 
 find-everything: install ## Count the judgements that a simulated analyst needs to find everything (ten minutes); WRITE=README.md
 	$(BIN)/python deploy/bench/find_everything.py $(if $(WRITE),--write $(WRITE))
+
+alerts: install ## Kill a worker ten times beside 1,000 watches and 500 images a second, and count missing and doubled alerts
+	$(BIN)/python deploy/bench/alerts.py
+	$(BIN)/python deploy/bench/alerts.py --embedded
 
 soak: install ## Break every part for MINUTES=30, then compare the index with a model; WRITE=FILE keeps the figures
 	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),30) $(if $(SEED),--seed $(SEED)) $(if $(WRITE),--write $(WRITE))
