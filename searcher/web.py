@@ -17,6 +17,7 @@ from searcher.guard import Guard, RequestMetrics
 from searcher.page import cases, signing_in
 from searcher.page import duplicates as duplicates_page
 from searcher.page import routes as page
+from searcher.page import watches as watches_page
 from searcher.people import ScopeMissingError
 from searcher.problems import PROBLEM_RESPONSE, problem_of, problem_of_fields, problem_of_status
 from searcher.services import Services
@@ -75,6 +76,7 @@ def _routes() -> FastAPI:
     app.include_router(decision_routes.router)
     app.include_router(duplicates.router)
     app.include_router(cases.router)
+    app.include_router(watches_page.router)
     app.include_router(duplicates_page.router)
     app.include_router(signing_in.router)
     app.include_router(page.router)

@@ -43,6 +43,8 @@
 
   const verdictOf = (card) => card.querySelector(".verdicts").dataset.verdict;
   const imageOf = (card) => card.querySelector(".verdicts").dataset.image;
+  // Alerts are of several cases.
+  const caseOf = (card) => card.dataset.case ?? find("judging").dataset.case;
 
   // Judging -----------------------------------------------------------------------------------------------------------
 
@@ -71,15 +73,18 @@
   /** Show verdicts and save them; where that fails they are shown as they were, and it is said. */
   function put(changes) {
     const before = changes.map(([card]) => [card, verdictOf(card)]);
-    const judgements = changes.map(([card, verdict]) => ({
-      ...JSON.parse(imageOf(card)),
-      verdict: verdict || "withdrawn",
-    }));
+    const cases = new Map();
+    for (const [card, verdict] of changes) {
+      const said = { ...JSON.parse(imageOf(card)), verdict: verdict || "withdrawn" };
+      cases.set(caseOf(card), [...(cases.get(caseOf(card)) ?? []), said]);
+    }
     show(changes);
-    saving = saving.then(() => save(judgements)).catch((error) => {
-      show(before);
-      trouble(`Not saved: ${error.message}`);
-    });
+    for (const [id, judgements] of cases) {
+      saving = saving.then(() => save(id, judgements)).catch((error) => {
+        show(before.filter(([card]) => caseOf(card) === id));
+        trouble(`Not saved: ${error.message}`);
+      });
+    }
   }
 
   function show(changes) {
@@ -93,8 +98,8 @@
     if (find("look").open) fillLook();
   }
 
-  async function save(judgements) {
-    const { case: id, sample } = find("judging").dataset;
+  async function save(id, judgements) {
+    const { sample } = find("judging").dataset;
     const response = await fetch(`/v1/cases/${id}/judgements`, {
       method: "POST",
       headers: { "content-type": "application/json" },

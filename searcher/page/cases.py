@@ -18,6 +18,7 @@ from searcher.page.case_view import NEXT, SAMPLE, view_of
 from searcher.page.export import ExportedImage, read_ticked
 from searcher.page.query import PageQuery
 from searcher.page.rendering import render
+from searcher.page.watching_view import watching_of
 from searcher.people import Analyst, Reader
 from searcher.problems import Problem, problem_of, problem_of_fields
 from searcher.services import Provided, Services
@@ -76,12 +77,12 @@ async def open_case(services: Provided, request: Request, who: Analyst) -> Respo
 async def case(services: Provided, case_id: str, _: Reader, show: str = NEXT) -> Response:
     """A case: the pictures to judge next, those of its sample, or those of one verdict."""
     try:
-        view = await view_of(services, case_id, show)
+        view, watching = await view_of(services, case_id, show), await watching_of(services, case_id)
     except CatalogueError as error:
         return _list_page([], None, None, problem_of(error))
     if view.shown == SAMPLE and not view.cards:
         return RedirectResponse(f"/cases/{case_id}#left", 303)
-    text = await asyncio.to_thread(render, "case.html", view=view, verdicts=list(Verdict)[:3])
+    text = await asyncio.to_thread(render, "case.html", view=view, watching=watching)
     return HTMLResponse(text, view.problem.status if view.problem else 200)
 
 

@@ -120,7 +120,8 @@ class Alerts:
     def judged_distances(self, watch: KeptWatch) -> list[tuple[int, bool]]:
         """How far from the watch's codes each image lies that is judged in its case, and whether it is relevant.
 
-        Images whose code of the watch's encoder was not kept are left out.
+        Images whose code of the watch's encoder was not kept are left out. One whose own code is watched for is
+        measured to the other codes: that it is near itself says nothing.
         """
         last = _last_judgements([watch.case_id])
         wanted = select(JUDGEMENTS.c.verdict, JUDGEMENTS.c.code).join(last, JUDGEMENTS.c.number == last.c.number)
@@ -131,13 +132,18 @@ class Alerts:
         )
         with self._database.transaction() as connection:
             rows = connection.execute(wanted).all()
-        return [(nearest(bytes(row.code), watch.codes), row.verdict == Verdict.RELEVANT) for row in rows]
+        return [(nearest_other(bytes(row.code), watch.codes), row.verdict == Verdict.RELEVANT) for row in rows]
 
 
 def nearest(code: bytes, others: Sequence[bytes]) -> int:
     """The least Hamming distance to codes of the same length, of which there is at least one."""
     number = int.from_bytes(code, "big")
     return min((number ^ int.from_bytes(other, "big")).bit_count() for other in others)
+
+
+def nearest_other(code: bytes, others: Sequence[bytes]) -> int:
+    """The same, left out those that are equal to it, unless there are none but these."""
+    return nearest(code, [other for other in others if other != code] or others)
 
 
 def _distance(match: Match, watch: KeptWatch) -> int | None:

@@ -223,12 +223,13 @@ def test_judged_distances_are_those_of_codes_that_were_kept(bench: Workbench, ne
     judged = [
         NewJudgement("near", Verdict.RELEVANT, encoder=ENCODER, code=code_near(CODE, 4)),
         NewJudgement("by the other code", Verdict.NOT_RELEVANT, encoder=ENCODER, code=code_near(CODE, 94)),
+        NewJudgement("watched for", Verdict.RELEVANT, encoder=ENCODER, code=CODE),
         NewJudgement("unsure", Verdict.UNSURE, encoder=ENCODER, code=CODE),
         NewJudgement("another encoder's", Verdict.RELEVANT, encoder="encoder-2", code=CODE),
         NewJudgement("not kept", Verdict.RELEVANT),
     ]
     bench.ledger.judge(new.case_id, judged, "ann")
-    assert sorted(bench.alerts.judged_distances(watch)) == [(4, True), (6, False)]
+    assert sorted(bench.alerts.judged_distances(watch)) == [(4, True), (6, False), (100, True)]
 
 
 # Decisions
@@ -296,9 +297,10 @@ def test_one_searcher_holds_a_lease_until_it_ends(bench: Workbench, clock: Clock
     taken = bench.outbox.lease("alerts", "b", 10)
     assert taken is not None
     assert taken.attempt == {"0": 7}, "what was begun is told to whoever takes over"
-    for write in (lambda: bench.outbox.begin(lease, {}), lambda: bench.outbox.published(lease, ["x"])):
-        with pytest.raises(LeaseLostError):
-            write()
+    with pytest.raises(LeaseLostError):
+        bench.outbox.begin(lease, {})
+    with pytest.raises(LeaseLostError):
+        bench.outbox.published(lease, ["x"])
     bench.outbox.published(taken, [])
     assert bench.outbox.lease("alerts", "b", 10) == replace(taken, attempt=None)
 
