@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from searcher.web import api_description
@@ -21,17 +21,20 @@ _MENDED = "F401,I,UP"
 
 def make_client(folder: Path) -> None:
     """Write the description and the package into `folder`, in place of those that are there."""
-    description, package = api_description(), folder / PACKAGE
-    (folder / DESCRIPTION).write_text(json.dumps(description, indent=2, ensure_ascii=False) + "\n")
-    shutil.rmtree(package, ignore_errors=True)
-    with NamedTemporaryFile("w", suffix=".json") as read:
-        json.dump(_without_keys(description), read)
-        read.flush()
-        where = ("--path", read.name, "--output-path", package, "--config", HERE / "generator.yml")
+    description = api_description()
+    with TemporaryDirectory() as made:
+        read, package = Path(made, DESCRIPTION), Path(made, PACKAGE)
+        read.write_text(json.dumps(_without_keys(description)))
+        where = ("--path", read, "--output-path", package, "--config", HERE / "generator.yml")
         _run("openapi_python_client", "generate", "--meta", "none", "--fail-on-warning", *where)
-    (package / "py.typed").touch()
-    _run("ruff", "check", "--quiet", "--isolated", "--target-version", "py311", "--select", _MENDED, "--fix", package)
-    _run("ruff", "format", "--quiet", "--config", PROJECT, package)
+        (package / "py.typed").touch()
+        _run(
+            "ruff", "check", "--quiet", "--isolated", "--target-version", "py311", "--select", _MENDED, "--fix", package
+        )
+        _run("ruff", "format", "-q", "--config", PROJECT, package)
+        shutil.rmtree(folder / PACKAGE, ignore_errors=True)
+        shutil.copytree(package, folder / PACKAGE)
+    (folder / DESCRIPTION).write_text(json.dumps(description, indent=2, ensure_ascii=False) + "\n")
 
 
 def _without_keys(description: dict[str, Any]) -> dict[str, Any]:

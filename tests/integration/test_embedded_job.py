@@ -1,7 +1,12 @@
 """The whole job with the real programs on the embedded default."""
 
+import base64
 import subprocess
 import sys
+import threading
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -42,26 +47,38 @@ def test_the_demo_catalogue_is_indexed_and_searched(demo: Programs) -> None:
     assert printed["hits"] == [hit.to_dict() for hit in reply.hits]
 
 
-def test_the_example_of_the_client_searches_and_judges(demo: Programs, tmp_path: Path) -> None:
+def test_the_example_of_the_client_searches_judges_and_watches(demo: Programs, tmp_path: Path) -> None:
     picture = tmp_path / "picture.webp"
-    with demo.serving() as base:
+    with demo.serving() as base, ExitStack() as stack:
         with Client(base_url=base) as client:
             image_id = answered(images.sync(client=client, limit=1)).images[0].image_id
             picture.write_bytes(answered(thumbnail.sync(image_id, client=client)).payload.read())
-        done = subprocess.run(
-            [sys.executable, ROOT / "deploy" / "client" / "example.py", picture, "--url", base, "-k", "3"],
-            env={"PYTHONPATH": str(ROOT / "deploy" / "client")},
-            input="y\nn\n?\n",
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-    assert (done.returncode, done.stderr) == (0, "")
-    lines = done.stdout.splitlines()
-    assert lines[0].startswith("3 hits (exact), case ")
-    assert "3 judged, 1 relevant" in lines[-4]
-    assert all(line.startswith("next: ") for line in lines[-3:])
+        example = stack.enter_context(the_example(picture, "--url", base, "-k", "3", "--alerts", "2"))
+        # It may not wait for ever for what does not come.
+        deadline = threading.Timer(60, example.kill)
+        deadline.start()
+        stack.callback(deadline.cancel)
+        assert example.stdin
+        assert example.stdout
+        example.stdin.write("y\nn\n?\n")
+        example.stdin.flush()
+        said = list(takewhile(lambda line: not line.endswith(" at 0 bits\n"), example.stdout))
+        content = base64.b64encode(picture.read_bytes()).decode()
+        now = datetime.now(UTC).isoformat()
+        demo.append([{"image_id": "a-copy", "event_time": now, "image": {"bytes": content}}])
+        demo.ok("indexer", "run", "--until-caught-up")
+        assert "a-copy at 0 bits" in example.stdout.read()
+        assert example.wait(20) == 0
+    assert said[0].startswith("3 hits (exact), case ")
+    assert said[-4].endswith("3 judged, 1 relevant\n")
+    assert all(line.startswith("next: ") for line in said[-3:])
+
+
+def the_example(*arguments: str | Path) -> "subprocess.Popen[str]":
+    folder = ROOT / "deploy" / "client"
+    command = [sys.executable, folder / "example.py", *arguments]
+    environment = {"PYTHONPATH": str(folder)}
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
 
 
 def test_every_record_of_the_demo_has_one_outcome_and_none_is_a_dead_letter(demo: Programs) -> None:

@@ -1,25 +1,35 @@
 """Contains all the data models used in inputs/outputs"""
 
+from .action import Action
 from .alert_reply import AlertReply
 from .alerts_reply import AlertsReply
 from .batch_reply import BatchReply
 from .batch_request import BatchRequest
 from .body_search_by_upload import BodySearchByUpload
+from .by import By
 from .case_change import CaseChange
 from .case_reply import CaseReply
 from .case_seed_reply import CaseSeedReply
 from .case_state import CaseState
 from .cases_reply import CasesReply
+from .changed_groups_reply import ChangedGroupsReply
 from .decided_image_reply import DecidedImageReply
 from .decision_reply import DecisionReply
+from .decision_request import DecisionRequest
 from .decisions_reply import DecisionsReply
 from .deliveries_reply import DeliveriesReply
 from .delivery_reply import DeliveryReply
 from .delivery_reply_event import DeliveryReplyEvent
 from .delivery_state import DeliveryState
+from .entries_reply import EntriesReply
+from .entry_reply import EntryReply
 from .estimate_reply import EstimateReply
 from .explain_reply import ExplainReply
 from .export_format import ExportFormat
+from .group_reply import GroupReply
+from .group_state import GroupState
+from .groups_format import GroupsFormat
+from .groups_reply import GroupsReply
 from .histogram_reply import HistogramReply
 from .hit import Hit
 from .hit_attributes import HitAttributes
@@ -44,6 +54,8 @@ from .listed_key_state import ListedKeyState
 from .livez_response_livez import LivezResponseLivez
 from .made_key import MadeKey
 from .made_key_state import MadeKeyState
+from .member_reply import MemberReply
+from .member_reply_attributes import MemberReplyAttributes
 from .new_case import NewCase
 from .new_decision import NewDecision
 from .new_watch_request import NewWatchRequest
@@ -55,9 +67,14 @@ from .precision_reply import PrecisionReply
 from .problem_document import ProblemDocument
 from .problem_field import ProblemField
 from .progress_reply import ProgressReply
+from .question_request import QuestionRequest
 from .readyz_response_readyz import ReadyzResponseReadyz
 from .reversal import Reversal
 from .rotate_request import RotateRequest
+from .run_reply import RunReply
+from .run_reply_groups import RunReplyGroups
+from .runs_reply import RunsReply
+from .same import Same
 from .sample_reply import SampleReply
 from .sample_request import SampleRequest
 from .sample_request_filter import SampleRequestFilter
@@ -81,26 +98,36 @@ from .watch_state import WatchState
 from .watches_reply import WatchesReply
 
 __all__ = (
+    "Action",
     "AlertReply",
     "AlertsReply",
     "BatchReply",
     "BatchRequest",
     "BodySearchByUpload",
+    "By",
     "CaseChange",
     "CaseReply",
     "CaseSeedReply",
     "CasesReply",
     "CaseState",
+    "ChangedGroupsReply",
     "DecidedImageReply",
     "DecisionReply",
+    "DecisionRequest",
     "DecisionsReply",
     "DeliveriesReply",
     "DeliveryReply",
     "DeliveryReplyEvent",
     "DeliveryState",
+    "EntriesReply",
+    "EntryReply",
     "EstimateReply",
     "ExplainReply",
     "ExportFormat",
+    "GroupReply",
+    "GroupsFormat",
+    "GroupsReply",
+    "GroupState",
     "HistogramReply",
     "Hit",
     "HitAttributes",
@@ -125,6 +152,8 @@ __all__ = (
     "LivezResponseLivez",
     "MadeKey",
     "MadeKeyState",
+    "MemberReply",
+    "MemberReplyAttributes",
     "NewCase",
     "NewDecision",
     "NewWatchRequest",
@@ -136,9 +165,14 @@ __all__ = (
     "ProblemDocument",
     "ProblemField",
     "ProgressReply",
+    "QuestionRequest",
     "ReadyzResponseReadyz",
     "Reversal",
     "RotateRequest",
+    "RunReply",
+    "RunReplyGroups",
+    "RunsReply",
+    "Same",
     "SampleReply",
     "SampleRequest",
     "SampleRequestFilter",
