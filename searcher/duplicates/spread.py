@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from searcher.duplicates.records import FoundGroup, Member, Same
-from searcher.resident import scan
+from shared import hamming_scan
 from shared.encoding.copy_code import mirrored
 
 # Of a larger group the distances from so many of its codes are taken: such a group is loose anyway.
@@ -30,13 +30,13 @@ def arranged(members: Sequence[Member], same: Same) -> FoundGroup:
 
 def apart(codes: NDArray[np.uint8], others: NDArray[np.uint8], same: Same) -> NDArray[np.int32]:
     """The distances of codes to others, shape (codes, others); of photos mirrored ones count, too."""
-    plain = scan.distances(codes, others)
-    return np.minimum(plain, scan.distances(mirrored(codes), others)) if same is Same.PHOTO else plain
+    plain = hamming_scan.distances(codes, others)
+    return np.minimum(plain, hamming_scan.distances(mirrored(codes), others)) if same is Same.PHOTO else plain
 
 
 def single_thread() -> ThreadPoolExecutor:
     """A thread that compares beside the queries."""
-    return scan.workers(1)
+    return hamming_scan.workers(1)
 
 
 def _padded(members: Sequence[Member]) -> NDArray[np.uint8]:

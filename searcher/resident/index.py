@@ -13,7 +13,6 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from searcher.resident import scan
 from searcher.resident.block_scan import BlockScan, Near
 from searcher.resident.fair_lock import FairLock
 from searcher.resident.hamming_sum import HammingSum
@@ -24,6 +23,7 @@ from searcher.resident.row_table import Rows
 from searcher.resident.rows import ImageRows, IndexFullError
 from searcher.resident.shown_file import ShownFile
 from searcher.resident.visibility import Visibility
+from shared import hamming_scan
 from shared.errors import QueryInvalidError
 from shared.store import Change, Restriction
 
@@ -65,7 +65,7 @@ class ResidentIndex:
         self._make_rows = partial(ImageRows, bits, bytes_max, fields, hash_of, shown_file)
         self._rows = self._make_rows()
         self._threads = threads or usable_cores()
-        self._executor = scan.workers(self._threads)
+        self._executor = hamming_scan.workers(self._threads)
         # Who changes rows holds both.
         self._scanning = FairLock()
         self._looking = FairLock()

@@ -8,8 +8,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from searcher.resident import scan
 from searcher.resident.hamming_sum import HammingSum
+from shared import hamming_scan
 
 # Either int32 or int64: what is fastest for the measure.
 Distances = NDArray[np.signedinteger]
@@ -60,12 +60,12 @@ class PlainMeasure:
 
     def distances(self, codes: NDArray[np.uint8]) -> Distances:
         """As `Measure` says, int32."""
-        return scan.distances(self._codes, codes)
+        return hamming_scan.distances(self._codes, codes)
 
     def within(self, codes: NDArray[np.uint8], bounds: NDArray[np.int64]) -> Found:
         """As `Measure` says."""
         if self.queries == 1 and len(codes) > _DISTANCES:
-            return scan.within(self._codes, codes, int(bounds[0]))
+            return hamming_scan.within(self._codes, codes, int(bounds[0]))
         return _selected(self.distances(codes), bounds)
 
 
@@ -83,7 +83,7 @@ class NearestMeasure:
         """As `Measure` says, int32."""
         nearest = np.full((1, len(codes)), self.most, np.int32)
         for start in range(0, len(self._codes), _CODES_AT_ONCE):
-            some = scan.distances(self._codes[start : start + _CODES_AT_ONCE], codes)
+            some = hamming_scan.distances(self._codes[start : start + _CODES_AT_ONCE], codes)
             np.minimum(nearest, some.min(axis=0, keepdims=True), out=nearest)
         return nearest
 
@@ -109,9 +109,9 @@ class SumMeasure:
         total = np.zeros((1, len(codes)), np.int64)
         for weight, code, mask in self._terms:
             if mask is None:
-                total += weight * scan.distances(code, codes).astype(np.int64)
+                total += weight * hamming_scan.distances(code, codes).astype(np.int64)
             else:
-                total += weight * scan.distances(code & mask, codes & mask).astype(np.int64)
+                total += weight * hamming_scan.distances(code & mask, codes & mask).astype(np.int64)
         return total
 
     def within(self, codes: NDArray[np.uint8], bounds: NDArray[np.int64]) -> Found:

@@ -15,7 +15,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from searcher.resident import scan
+from shared import hamming_scan
 
 Progress = Callable[[int, int], None]
 
@@ -66,7 +66,9 @@ def _scan(
 ) -> Iterator[NearPairs]:
     def compare(block: tuple[int, int]) -> NearPairs:
         start, right = block
-        lefts, rights, distances = scan.within(changed[start : start + _LEFT], codes[right : right + step], radius)
+        lefts, rights, distances = hamming_scan.within(
+            changed[start : start + _LEFT], codes[right : right + step], radius
+        )
         lefts, rights = lefts + start, rights + right
         once = lefts < rights
         return NearPairs(lefts[once], rights[once], distances[once])

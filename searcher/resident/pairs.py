@@ -7,9 +7,9 @@ from itertools import combinations, product
 import numpy as np
 from numpy.typing import NDArray
 
-from searcher.resident import scan
 from searcher.resident.pair_join import Progress, near_pairs
 from searcher.resident.row_table import Rows
+from shared import hamming_scan
 
 __all__ = ["DistinctCodes", "PairJob", "Progress", "pairs_within"]
 
@@ -66,7 +66,7 @@ def pairs_within(job: PairJob, radius: int, progress: Progress | None) -> Iterat
     for code in distinct.repeated():
         for left, right in combinations(distinct.places(code), 2):
             yield named(0, left, right)
-    with scan.workers(1) as thread:
+    with hamming_scan.workers(1) as thread:
         tell = None if progress is None else lambda done, of: progress(count * done // max(1, of), count)
         for near in near_pairs(distinct.codes, radius, thread, tell):
             found = zip(near.lefts.tolist(), near.rights.tolist(), near.distances.tolist(), strict=True)

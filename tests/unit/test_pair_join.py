@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from searcher.resident import scan
 from searcher.resident.pair_join import NearPairs, SubcodeJoin, near_pairs
 from searcher.resident.pairs import DistinctCodes
+from shared import hamming_scan
 
 Codes = NDArray[np.uint8]
 
@@ -49,7 +49,7 @@ def test_the_join_gives_each_pair_within_the_radius_once_and_none_beyond(
     assert {max(0, radius - 1), radius} <= at
     assert radius + 1 in {distance for distance, _, _ in brute_force(codes, radius + 1, difference)}
     assert listed(list(SubcodeJoin(codes, radius, difference).run())) == expected
-    with scan.workers(1) as thread:
+    with hamming_scan.workers(1) as thread:
         assert listed(list(near_pairs(codes, radius, thread, difference=difference))) == expected
 
 
@@ -72,7 +72,7 @@ def test_the_join_compares_few_codes_and_leaves_large_radii_to_the_scan() -> Non
 def test_no_codes_and_a_single_one_have_no_pairs() -> None:
     for count in (0, 1):
         codes = np.ones((count, 8), np.uint8)
-        with scan.workers(1) as thread:
+        with hamming_scan.workers(1) as thread:
             assert listed(list(near_pairs(codes, 3, thread))) == []
         assert listed(list(SubcodeJoin(codes, 3).run())) == []
 
