@@ -51,6 +51,41 @@ def test_the_pages_of_cases_have_no_barriers(page: Page, served: Served) -> None
     for key in "123":
         page.keyboard.press(key)
     expect(page.locator("[data-count=unsure]")).to_have_text("1")
+    page.get_by_text("Keys", exact=True).click()
+    assert complaints(page) == []
+    page.locator(".card").nth(3).focus()
+    page.keyboard.press("c")
+    expect(page.locator("#look figure")).to_have_count(2)
+    assert complaints(page) == []
+    page.keyboard.press("Escape")
+    page.get_by_label("Draw").fill("10")
+    page.get_by_role("button", name="Draw a sample").click()
+    expect(page.locator(".card:focus")).to_have_count(1)
+    page.keyboard.press("End")
+    page.keyboard.press("Shift+2")
+    expect(page.locator("#following")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#left .told")).to_be_visible()
+    page.get_by_text("What this rests on").click()
+    assert complaints(page) == []
+    page.locator(".seeds a").click()
+    expect(page.locator(".mark").first).to_be_visible()
     assert complaints(page) == []
     page.goto(f"{served.base}/cases")
     assert complaints(page) == []
+
+
+def test_at_200_percent_nothing_is_cut_off(chromium: Browser, served: Served) -> None:
+    # A window of 1,280 pixels at 200 % has room for 640.
+    context = chromium.new_context(viewport={"width": 640, "height": 400}, reduced_motion="reduce")
+    page = context.new_page()
+    page.goto(f"{served.base}/?image_id=image-02")
+    page.get_by_role("button", name="Open a case").click()
+    expect(page.locator(".card:focus")).to_be_in_viewport()
+    for _ in range(9):
+        page.keyboard.press("2")
+        expect(page.locator(".card:focus")).to_be_in_viewport()
+    page.keyboard.press("c")
+    expect(page.locator("#look-close")).to_be_in_viewport()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    context.close()

@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from searcher.__main__ import main
-from shared.document import Document
+from shared.document import Document, Kind
 from tests.described import described_client
 from tests.searchers import ENCODER, FakeSearcher, code_near, code_of, fake_searcher, image, no_keys
 
@@ -146,6 +147,22 @@ def test_the_next_images_are_those_like_the_relevant_ones_that_nobody_judged(
     assert set(following[:3]) == {"far-2", "far-3", "far-4"}
     judge(client, case_id, dict.fromkeys((*following, "near-2", "near-3", "other"), "not_relevant"))
     assert next_ids() == []
+
+
+def test_the_next_images_are_shown_as_they_were_ranked_also_while_the_store_is_away(
+    made: FakeSearcher, client: TestClient
+) -> None:
+    made.keep_in_memory()
+    made.put(mug("mug-1", title="Blue mug"), mug("mug-2", title="Red mug"))
+    case_id = opened(client, {"code": "00" * 32})
+    # A newer version, and a deletion, that memory does not know of yet.
+    made.store.write([replace(mug("mug-1", title="Green cup"), version=2)], made.now)
+    made.store.write([Document("mug-2", Kind.DELETED, 2, True, 0)], made.now)
+    before = client.post(f"/v1/cases/{case_id}/next", json={}).json()
+    made.store.away = True
+    during = client.post(f"/v1/cases/{case_id}/next", json={}).json()
+    assert [hit["attributes"]["title"] for hit in before["hits"]] == ["Blue mug", "Red mug"]
+    assert during == before
 
 
 def test_the_next_images_can_be_filtered_and_need_a_start(made: FakeSearcher, client: TestClient) -> None:

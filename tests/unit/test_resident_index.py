@@ -517,6 +517,34 @@ def test_a_long_term_is_found_by_its_cut_form(index: ResidentIndex) -> None:
     assert index.nearest(plain(bytes(8)), 9, None, Restriction(0, [[terms[1]]])).image_ids == [terms[1][-1]]
 
 
+@pytest.mark.parametrize("bits", [64, 1008])
+def test_distances_to_the_nearest_of_several_codes_are_those_of_brute_force(bits: int) -> None:
+    random = np.random.default_rng(3)
+    codes = random.integers(0, 256, (700, bits // 8), np.uint8)
+    anchors = random.integers(0, 256, (40, bits // 8), np.uint8)
+    index = ResidentIndex(bits, MEBIBYTE, threads=2)
+    index.apply([Change(f"image-{n}", 1, n, code.tobytes()) for n, code in enumerate(codes)])
+    given: list[NDArray[np.signedinteger]] = []
+
+    def choose(distances: NDArray[np.signedinteger]) -> NDArray[np.intp]:
+        given.append(distances)
+        return np.argsort(distances, kind="stable")[:5]
+
+    drawn = index.draw(anchors, Restriction(visible_after_ms=99), {"image-600", "nowhere"}, choose)
+    index.close()
+    nearest = np.min([hamming_distances(anchor, codes) for anchor in anchors], axis=0)
+    there = [n for n in range(100, 700) if n != 600]
+    assert sorted(given[0].tolist()) == sorted(nearest[there].tolist())
+    assert [nearest[int(image_id.partition("-")[2])] for image_id in drawn] == sorted(nearest[there].tolist())[:5]
+
+
+def test_images_are_given_by_name_where_they_are_visible(index: ResidentIndex) -> None:
+    index.apply([Change(name, 1, 10 * n, bytes([n] * (index.bits // 8))) for n, name in enumerate("abcd")])
+    named = index.named(["d", "nowhere", "b", "a"], Restriction(visible_after_ms=5))
+    assert (named.image_ids, named.event_times_ms.tolist()) == (["b", "d"], [10, 30])
+    assert index.named([], ALL).image_ids == []
+
+
 def test_a_histogram_is_of_one_code(index: ResidentIndex) -> None:
     with pytest.raises(QueryInvalidError):
         index.histogram(HammingSum([HammingTerm(2, bytes(8))]), ALL)
