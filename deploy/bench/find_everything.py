@@ -35,6 +35,7 @@ from find_everything_report import (
     draw,
     summary,
     table,
+    table_of_precision,
     table_of_samples,
 )
 
@@ -73,11 +74,12 @@ def main() -> None:
         measure(name, arguments.concept or _CONCEPTS.get(name, "category"), arguments.concepts, arguments.seeds)
         for name in names
     ]
-    shown = f"{table(rows)}\n\n{table_of_samples(rows)}"
+    shown = f"{table(rows)}\n\n{table_of_samples(rows)}\n\n{table_of_precision(rows)}"
     print(json.dumps([asdict(row) for row in rows], indent=2) if arguments.json else shown)
     if arguments.write:
         write_block(arguments.write, "find-everything", table(rows))
         write_block(arguments.write, "how-much-is-left", table_of_samples(rows))
+        write_block(arguments.write, "feedback", table_of_precision(rows))
         draw(rows, Path(__file__).with_name("plots") / "feedback.svg")
 
 
