@@ -1,7 +1,7 @@
 """The SQLite file: the one module that imports sqlite3, and where its errors end. Schema, connections, transactions.
 
-One process writes (any number of its threads, one at a time), others read beside it: WAL. `synchronous=FULL`: what was
-committed survives power loss.
+One process writes images (any number of its threads, one at a time), others read beside it and now and then publish
+watches: WAL, and writers wait for each other. `synchronous=FULL`: what was committed survives power loss.
 """
 
 import contextlib

@@ -47,7 +47,7 @@ SELECT month, image_id, kind, version, event_time_ms, (
 
 
 class SqliteStore:
-    """The contract is `shared.store.Store`'s. One process writes, others may read at the same time."""
+    """The contract is `shared.store.Store`'s. One process writes images; others may read, and publish watches."""
 
     def __init__(self, path: Path, busy_seconds: float = 10.0) -> None:
         """Open or make the file; ConfigurationError where that can't be. `busy_seconds`: patience with a lock."""
