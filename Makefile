@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 client bench bench-search find-everything alerts: export PYTHONPATH := .
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check client simulate bench bench-search find-everything alerts soak up down
+.PHONY: help install demo test check client simulate bench bench-search bench-duplicates find-everything alerts soak up down
 
 help: ## List what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ bench: install ## Measure speed, each against a peer or a limit of the machine i
 
 bench-search: install ## Measure the search strategies (a quarter of an hour); ROWS=process|http|strategies, FULL=1 (hours), WRITE=SEARCH.md
 	$(BIN)/python deploy/bench/search.py $(if $(ROWS),--rows $(ROWS)) $(if $(IMAGES),--images $(IMAGES)) $(if $(FULL),--full) $(if $(WRITE),--write $(WRITE))
+
+bench-duplicates: install ## Count the copies and variants that are found as duplicates (five minutes); WRITE=EVALUATION.md
+	PYTHONPATH=. $(BIN)/python deploy/bench/duplicates.py $(if $(WRITE),--write $(WRITE))
 
 find-everything: install ## Count the judgements that a simulated analyst needs to find everything (ten minutes); WRITE=README.md
 	$(BIN)/python deploy/bench/find_everything.py $(if $(WRITE),--write $(WRITE))

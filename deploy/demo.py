@@ -25,6 +25,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from shared.encoding.copy_code import can_make_copy_codes
 from shared.errors import EXIT_DEPENDENCY, CatalogueError
 from shared.event_log.opening import open_reader
 from shared.settings import load_settings
@@ -162,6 +163,8 @@ class Demo:
         }
         if "embedder" in self._state:
             settings["embedder"] = self._state["embedder"]
+        if can_make_copy_codes():
+            settings["copy_codes"] = "true"
         if self._images is not None:
             settings["fetch_allowed_roots"] = str(self._images)
         return settings

@@ -39,7 +39,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def run(page: Page) -> Page:
     """A run that is through, with its open groups."""
     page.get_by_role("link", name="Duplicates").click()
-    page.get_by_label("within").fill("10")
+    page.get_by_label("Radius").fill("10")
     page.get_by_role("button", name="Look for duplicates").click()
     expect(page.locator(".group")).to_have_count(GROUPS)
     return page
