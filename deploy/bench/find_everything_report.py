@@ -146,9 +146,9 @@ def table_of_samples(rows: Sequence[Row]) -> str:
 def table_of_precision(rows: Sequence[Row]) -> str:
     """Precision by rounds of feedback, as Markdown."""
     rounds = range(len(rows[0].precision))
-    heading = " | ".join(f"after {count} rounds" for count in rounds)
+    heading = " | ".join(str(count) for count in rounds)
     lines = [
-        f"| precision at {PRECISION_AT} | {heading} | the best possible |",
+        f"| precision at {PRECISION_AT}, rounds | {heading} | the best possible |",
         "| --- |" + " --- |" * (len(rounds) + 1),
     ]
     for row in rows:

@@ -10,6 +10,7 @@ from searcher.page.query import PageQuery
 from searcher.page.view import card_of, thumbnail_path, web_address
 from searcher.problems import Problem, problem_of
 from searcher.services import Services
+from searcher.strategies.resident import NotResidentError
 from searcher.wire import Hit, ListedImage
 from searcher.workbench.records import Judgement, Verdict
 from searcher.workbench.sample_wire import EstimateReply
@@ -61,7 +62,8 @@ async def view_of(services: Services, case_id: str, show: str) -> CaseView:
     )
     view = CaseView(CaseReply.of(case), show)
     try:
-        with suppress(SampleMissingError):
+        # Without codes in memory the rest of the page is still worth having.
+        with suppress(SampleMissingError, NotResidentError):
             view = replace(view, estimate=await services.sampling.estimate(case_id))
         if show in (Verdict.RELEVANT, Verdict.NOT_RELEVANT, Verdict.UNSURE):
             of_verdict = [one for one in reversed(judged) if one.verdict == show]
