@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 
 from searcher.workbench.estimating import Limits, Stratum, draw_sample, limits
 from shared.document import Document, Kind
+from tests.described import described_client
 from tests.searchers import FakeSearcher, code_near, fake_searcher, image
 
 NOTHING = Stratum(0, 0, 0)
@@ -85,7 +86,7 @@ def made(tmp_path: Path) -> Iterator[FakeSearcher]:
 @pytest.fixture
 def client(made: FakeSearcher) -> Iterator[TestClient]:
     app = made.app()
-    with TestClient(app, base_url="http://127.0.0.1:8080") as client:
+    with described_client(app, "http://127.0.0.1:8080") as client:
         yield client
     app.state.services.casework.desk.close()
 

@@ -23,6 +23,7 @@ from searcher.workbench.database import WorkbenchUnavailableError
 from searcher.workbench.keys import Keys, Known
 from shared.errors import ConfigurationError
 from shared.settings import Settings
+from tests.described import described_client
 from tests.searchers import FakeSearcher, fake_searcher, image
 
 BASE = "http://127.0.0.1:8080"
@@ -65,7 +66,7 @@ def site(folder: Path, peer: str = "192.0.2.7", base: str = BASE, **settings: An
     with fake_searcher(workbench_url=f"sqlite://{folder}/workbench.db", **settings) as made:
         app = made.app()
         desk = app.state.services.casework.desk
-        with TestClient(app, base_url=base, follow_redirects=False, client=(peer, 50000)) as client:
+        with described_client(app, base, client=(peer, 50000)) as client:
             client.get("/readyz")
             yield Site(made, client, desk._opened().keys)
         desk.close()

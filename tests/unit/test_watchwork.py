@@ -14,6 +14,7 @@ from searcher.workbench.outbox import Stream
 from searcher.workbench.watchwork import spread
 from searcher.workbench.workbench import Workbench
 from shared.match import Match
+from tests.described import described_client
 from tests.searchers import ENCODER, FakeSearcher, code_near, fake_searcher, image
 
 BASE = "http://127.0.0.1:8080"
@@ -29,7 +30,7 @@ def made(tmp_path: Path) -> Iterator[FakeSearcher]:
 @pytest.fixture
 def client(made: FakeSearcher) -> Iterator[TestClient]:
     app = made.app()
-    with TestClient(app, base_url=BASE) as client:
+    with described_client(app, BASE) as client:
         yield client
     app.state.services.casework.desk.close()
 
