@@ -11,7 +11,8 @@ from shared.event_log import LogScanner, LogWriter, NewRecord
 from shared.metrics import SearcherMetrics
 
 _BATCH = 500
-_LEASE_SECONDS = 90.0
+# So long nothing is published where a searcher died at it.
+_LEASE_SECONDS = 60.0
 # Longer than an append may take, so that nothing is appended once another searcher may have taken over.
 _APPEND = timedelta(seconds=45)
 _KEPT = timedelta(days=7)

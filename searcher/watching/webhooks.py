@@ -18,7 +18,8 @@ from shared.errors import ConfigurationError, RejectedError
 from shared.metrics import SearcherMetrics
 from shared.settings import Settings
 
-_LEASE_SECONDS = 120.0
+# So long nothing is delivered where a searcher died at it. One that takes longer may deliver twice, which is harmless.
+_LEASE_SECONDS = 30.0
 # Posted at once, so that one slow receiver holds up few others.
 _AT_ONCE = 16
 _FIRST_PAUSE_SECONDS = 5.0
@@ -80,10 +81,12 @@ class WebhookDuty:
         """Try some deliveries that are due."""
         if not await self._desk.ask(lambda bench: bench.outbox.due(1)):
             return False
-        if await self._desk.ask(lambda bench: bench.outbox.lease(self.name, self._holder, _LEASE_SECONDS)) is None:
+        lease = await self._desk.ask(lambda bench: bench.outbox.lease(self.name, self._holder, _LEASE_SECONDS))
+        if lease is None:
             return False
         due = await self._desk.ask(lambda bench: bench.outbox.due(_AT_ONCE))
         await asyncio.gather(*map(self._deliver, due))
+        await self._desk.ask(lambda bench: bench.outbox.release(lease))
         return True
 
     async def close(self) -> None:

@@ -7,6 +7,7 @@ that was acknowledged by then finds it. What both find is one alert.
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 
@@ -16,14 +17,16 @@ from searcher.search import Searcher
 from searcher.strategies import Found, Query, StrategyName
 from searcher.watching.taking import AlertTaker
 from searcher.workbench.desk import Desk
+from searcher.workbench.outbox import Lease
 from searcher.workbench.watch_records import KeptWatch
+from searcher.workbench.workbench import Workbench
 from shared.document import Document
 from shared.match import Match
 from shared.rolling_window import to_milliseconds
 from shared.store import NEIGHBOURS_MAX, Neighbour, Restriction
 
 _LEASE = "window"
-_LEASE_SECONDS = 120.0
+_LEASE_SECONDS = 60.0
 _BATCH = 500
 # An event time lies at most a day ahead of a worker's clock.
 _AHEAD = timedelta(days=2)
@@ -63,9 +66,11 @@ class WatchDuty:
         await self._publish(revision)
         watches = await self._desk.ask(lambda bench: bench.watches.to_run())
         for watch in filter(self._can_run, watches):
-            if await self._desk.ask(lambda bench: bench.outbox.lease(_LEASE, self._holder, _LEASE_SECONDS)) is None:
+            lease = await self._desk.ask(lambda bench: bench.outbox.lease(_LEASE, self._holder, _LEASE_SECONDS))
+            if lease is None:
                 break
             await self._run(watch)
+            await self._desk.ask(partial(_release, lease))
         return False
 
     async def close(self) -> None:
@@ -158,3 +163,7 @@ class WatchDuty:
                     document.image_url,
                     document.attributes,
                 )
+
+
+def _release(lease: Lease, bench: Workbench) -> None:
+    bench.outbox.release(lease)

@@ -113,7 +113,12 @@ class Outbox:
     def begin(self, lease: Lease, positions: Mapping[str, int]) -> None:
         """Write down from where on a log is appended to; LeaseLostError where the lease has passed to another."""
         with self._database.transaction(writes=True) as connection:
-            _write_attempt(connection, lease, json.dumps(dict(positions)))
+            _write(connection, lease, attempt=json.dumps(dict(positions)))
+
+    def release(self, lease: Lease) -> None:
+        """Let others have the lease at once; LeaseLostError where one has it already."""
+        with self._database.transaction(writes=True) as connection:
+            _write(connection, lease, until_ms=0)
 
     # Logs
 
@@ -125,9 +130,9 @@ class Outbox:
         return [OutgoingEvent(row.number, row.event_id, row.body) for row in rows]
 
     def published(self, lease: Lease, event_ids: Sequence[str]) -> None:
-        """Write down that the log has these, and that nothing is begun any more; LeaseLostError."""
+        """Write down that the log has these, that nothing is begun any more, and release the lease; LeaseLostError."""
         with self._database.transaction(writes=True) as connection:
-            _write_attempt(connection, lease, None)
+            _write(connection, lease, attempt=None, until_ms=0)
             for start in range(0, len(event_ids), 500):
                 some = OUTBOX.c.event_id.in_(event_ids[start : start + 500])
                 connection.execute(OUTBOX.update().where(some).values(published=True))
@@ -189,9 +194,9 @@ class Outbox:
                 raise DeliveryMissingError("there is no such delivery")
 
 
-def _write_attempt(connection: Connection, lease: Lease, attempt: str | None) -> None:
+def _write(connection: Connection, lease: Lease, **values: Any) -> None:
     held = and_(LEASES.c.name == lease.name, LEASES.c.holder == lease.holder)
-    if not connection.execute(LEASES.update().where(held).values(attempt=attempt)).rowcount:
+    if not connection.execute(LEASES.update().where(held).values(values)).rowcount:
         raise LeaseLostError(f"another searcher has taken over: {lease.name}")
 
 
