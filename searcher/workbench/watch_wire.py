@@ -44,6 +44,10 @@ class NewWatchRequest(_Wire):
     Seeds are kept with the case; without a case, one of the watch's name is opened.
     """
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"name": "Chipped mugs", "seeds": [{"image_id": "mug-1"}], "radius": 30}]}
+    )
+
     name: Name
     note: Note = ""
     case_id: str | None = None
