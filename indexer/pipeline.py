@@ -165,12 +165,13 @@ class Pipeline:
             thumbnail = await self._kept_thumbnail(event.image_id)
             if thumbnail is not None or not self._settings.thumbnails:
                 return replace(document, codes=of_this_picture, thumbnail=thumbnail), Outcome.REUSED
-        codes, thumbnail = await self._coded(content)
-        return replace(document, codes={**of_this_picture, **codes}, thumbnail=thumbnail), Outcome.INDEXED
+        codes, thumbnail = await self._coded(content, of_this_picture)
+        outcome = Outcome.REUSED if self._parts.encoder.encoder_id in of_this_picture else Outcome.INDEXED
+        return replace(document, codes=codes, thumbnail=thumbnail), outcome
 
     async def _with_code(self, stored: Document, content: bytes) -> Document:
         """The stored document with a code of this picture beside those it has."""
-        codes, thumbnail = await self._coded(content)
+        codes, thumbnail = await self._coded(content, {})
         digest = hashlib.sha256(content).hexdigest()
         # Where the picture behind the URL has changed, the codes are of several pictures, and no update may reuse them.
         one_picture = not stored.codes or stored.content_sha256 == digest
@@ -183,15 +184,18 @@ class Pipeline:
 
     def _wanted_codes(self) -> set[str]:
         own = {self._parts.encoder.encoder_id}
-        # A picture too flat for a copy code is embedded again at each update. There are few.
+        # A picture too flat for a copy code is decoded again at each update. There are few.
         return own | {COPY_ENCODER_ID} if self._settings.copy_codes else own
 
-    async def _coded(self, content: bytes) -> tuple[Mapping[str, bytes], bytes | None]:
-        """The codes of a picture by encoder id, and its thumbnail where one is kept."""
+    async def _coded(self, content: bytes, known: Mapping[str, bytes]) -> tuple[Mapping[str, bytes], bytes | None]:
+        """The codes of a picture by encoder id, beside those that are `known` of it, and its thumbnail where one is
+        kept. It is not embedded again."""
         async with self._in_stage("decode"), self._timed("decode"):
             decoded = await self._parts.decoder.decode(content, thumbnail=self._settings.thumbnails)
-        async with self._in_stage("embed"):
-            codes = {self._parts.encoder.encoder_id: await self._codes.submit(decoded)}
+        codes = dict(known)
+        if self._parts.encoder.encoder_id not in known:
+            async with self._in_stage("embed"):
+                codes[self._parts.encoder.encoder_id] = await self._codes.submit(decoded)
         if decoded.copy_code is not None:
             codes[COPY_ENCODER_ID] = decoded.copy_code
         return codes, decoded.thumbnail

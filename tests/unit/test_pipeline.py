@@ -162,7 +162,7 @@ async def test_each_image_gets_a_copy_code_beside_the_encoders_where_these_are_k
         assert rig.document("a").codes == before
         await rig.put(event(version=3, picture=b"flat"))
         assert set(rig.document("a").codes) == {"fake-256"}
-        assert await rig.put(event(version=4, picture=b"flat")) is Outcome.INDEXED
+        assert await rig.put(event(version=4, picture=b"flat")) is Outcome.REUSED, "nothing is embedded twice"
 
 
 async def test_an_update_adds_the_copy_code_of_an_image_from_before_they_were_kept() -> None:
@@ -170,7 +170,7 @@ async def test_an_update_adds_the_copy_code_of_an_image_from_before_they_were_ke
         await rig.put(event())
         before = rig.document("a").codes
         rig.decoder.copy_codes = True
-        assert await rig.put(event(version=2)) is Outcome.INDEXED
+        assert await rig.put(event(version=2)) is Outcome.REUSED, "the picture is decoded again, but not embedded"
         after = rig.document("a").codes
         assert after.keys() == {"fake-256", COPY_ENCODER_ID}
         assert before.items() <= after.items()
