@@ -140,7 +140,7 @@ class Settings(BaseSettings):
     copy_codes: bool = Field(
         False,
         description="Keep a copy code (PDQ, 256 bits) with each image, by which `searcher duplicates` finds the same "
-        "photo; needs the extra `copies`. It takes some 5 ms of a decoding child for each picture.",
+        "photo; needs the extra `copies`. It takes 5 to 10 ms of a decoding child for each picture.",
     )
     thumbnails: bool = Field(True, description="Keep a WebP thumbnail (longest side 256 pixels) with each image.")
 

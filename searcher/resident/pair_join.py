@@ -58,12 +58,14 @@ def near_pairs(
     if join.pays:
         yield from join.run(progress)
     else:
-        yield from _scan(codes, radius, executor, progress, difference)
+        yield from scan_all(codes, radius, executor, progress, difference)
 
 
-def _scan(
-    codes: NDArray[np.uint8], radius: int, executor: Executor, progress: Progress | None, difference: int
+def scan_all(
+    codes: NDArray[np.uint8], radius: int, executor: Executor, progress: Progress | None = None, difference: int = 0
 ) -> Iterator[NearPairs]:
+    """What `near_pairs` gives, by comparing all with all."""
+
     def compare(block: tuple[int, int]) -> NearPairs:
         start, right = block
         lefts, rights, distances = hamming_scan.within(
