@@ -1,6 +1,5 @@
 """The searcher as a process: its address, its end, and settings that it can't work with."""
 
-import http.client
 import signal
 import socket
 import subprocess
@@ -12,11 +11,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from catalogue_client import Client
+from catalogue_client.api.operations import livez
 
 from searcher.people import Scope
 from searcher.serving import listen
 from searcher.workbench.workbench import Workbench
 from shared.errors import ConfigurationError
+from tests.answers import answered
 from tests.conftest import free_port
 from tests.programs import Programs, get_status, programs, until
 
@@ -42,12 +44,10 @@ def serving(indexed: Programs) -> "Iterator[subprocess.Popen[bytes]]":
 def test_sigterm_ends_with_0_though_a_client_keeps_its_connection(
     indexed: Programs, serving: "subprocess.Popen[bytes]"
 ) -> None:
-    client = http.client.HTTPConnection("127.0.0.1", int(indexed.settings["http_port"]), timeout=10)
-    client.request("GET", "/livez")
-    assert client.getresponse().read() == b'{"status":"ok"}'
-    serving.send_signal(signal.SIGTERM)
-    assert serving.wait(20) == 0
-    client.close()
+    with Client(base_url=f"http://127.0.0.1:{indexed.settings['http_port']}") as client:
+        assert answered(livez.sync(client=client)).to_dict() == {"status": "ok"}
+        serving.send_signal(signal.SIGTERM)
+        assert serving.wait(20) == 0
 
 
 def test_a_server_on_the_network_asks_for_keys_and_heeds_them_within_seconds(indexed: Programs, tmp_path: Path) -> None:
