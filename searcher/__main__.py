@@ -23,6 +23,7 @@ from searcher.window import hubs, pairs
 from searcher.wire import DEFAULT_K
 from searcher.workbench.command import add_workbench_commands
 from searcher.workbench.key_command import add_key_commands
+from searcher.workbench.watch_command import add_watch_commands
 from shared.command_line import Subcommands, add_command, flags_from, new_parser, positive, run, settings_from
 from shared.errors import EXIT_OK
 from shared.logs import configure_logs
@@ -45,6 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     _add_hubs(subcommands)
     add_duplicates_command(subcommands)
     add_workbench_commands(subcommands)
+    add_watch_commands(subcommands)
     add_key_commands(subcommands)
     _add_evaluate(subcommands)
     _add_distance(subcommands)

@@ -37,11 +37,12 @@ class Watchwork:
         new = NewWatch(
             case_id, request.name, request.note, encoder.encoder_id, codes, request.radius, dict(request.filter)
         )
-        return await self._casework.desk.ask(lambda bench: self._told(bench, [bench.watches.open(new, who)])[0])
+        now = self._now()
+        return await self._casework.desk.ask(lambda bench: told_of(bench, [bench.watches.open(new, who)], now)[0])
 
     async def change_watch(self, watch_id: str, request: WatchChange, who: str) -> WatchReply:
         """The watch as it is then; WatchMissingError, QueryInvalidError."""
-        encoder = self._backend.encoder_or_raise() if request.from_case else None
+        encoder, now = self._backend.encoder_or_raise() if request.from_case else None, self._now()
 
         def change(bench: Workbench) -> WatchReply:
             codes, encoder_id = None, ""
@@ -49,26 +50,27 @@ class Watchwork:
                 encoder_id = encoder.encoder_id
                 codes = codes_of_case(bench, bench.watches.watch(watch_id).case_id, encoder_id)
             changed = bench.watches.change(watch_id, request.changes, codes, encoder_id, who)
-            return self._told(bench, [changed])[0]
+            return told_of(bench, [changed], now)[0]
 
         return await self._casework.desk.ask(change)
 
     async def watch(self, watch_id: str) -> WatchReply:
         """A watch; WatchMissingError."""
-        return await self._casework.desk.ask(lambda bench: self._told(bench, [bench.watches.watch(watch_id)])[0])
+        now = self._now()
+        return await self._casework.desk.ask(lambda bench: told_of(bench, [bench.watches.watch(watch_id)], now)[0])
 
     async def watches(
         self, state: WatchState | None, case_id: str | None, cursor: str | None, count: int
     ) -> WatchesReply:
         """A page of watches, the one changed last first; QueryInvalidError where the cursor is not one of ours."""
-        after = None if cursor is None else _read_cursor(cursor)
+        after, now = None if cursor is None else _read_cursor(cursor), self._now()
 
         def look(bench: Workbench) -> WatchesReply:
             # One more than is shown tells whether another page follows.
             found = bench.watches.watches(state, case_id, after, count + 1)
             last = found[count - 1] if len(found) > count else None
             place = None if last is None else encode_cursor(PageCursor(to_milliseconds(last.changed_at), last.watch_id))
-            return WatchesReply(watches=self._told(bench, found[:count]), cursor=place)
+            return WatchesReply(watches=told_of(bench, found[:count], now), cursor=place)
 
         return await self._casework.desk.ask(look)
 
@@ -92,15 +94,17 @@ class Watchwork:
             raise QueryInvalidError("a watch needs a seed of positive weight")
         return case.case_id, codes
 
-    def _told(self, bench: Workbench, watches: Sequence[KeptWatch]) -> list[WatchReply]:
-        midnight = self._now().replace(hour=0, minute=0, second=0, microsecond=0)
-        tallies = bench.alerts.tallies([watch.watch_id for watch in watches], midnight)
-        replies = []
-        for watch in watches:
-            tally = tallies[watch.watch_id]
-            suggested = suggested_radius(bench.alerts.judged_distances(watch))
-            replies.append(WatchReply.of(watch, tally, precision_of(tally.relevant, tally.not_relevant), suggested))
-        return replies
+
+def told_of(bench: Workbench, watches: Sequence[KeptWatch], now: datetime) -> list[WatchReply]:
+    """Watches as they are answered, with how they have done until now."""
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    tallies = bench.alerts.tallies([watch.watch_id for watch in watches], midnight)
+    replies = []
+    for watch in watches:
+        tally = tallies[watch.watch_id]
+        suggested = suggested_radius(bench.alerts.judged_distances(watch))
+        replies.append(WatchReply.of(watch, tally, precision_of(tally.relevant, tally.not_relevant), suggested))
+    return replies
 
 
 def codes_of_case(bench: Workbench, case_id: str, encoder_id: str) -> list[bytes]:

@@ -1,6 +1,10 @@
 """Watches, alerts and decisions over HTTP, and what a watch's judgements say."""
 
+import csv
+import io
+import json
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
+from searcher.__main__ import main
 from searcher.watching.precision import precision_of, suggested_radius
 from searcher.workbench.outbox import Stream
 from searcher.workbench.watchwork import spread
 from searcher.workbench.workbench import Workbench
 from shared.match import Match
+from shared.settings import Settings
+from shared.store import StoredEncoder
+from shared.store.opening import open_store
 from tests.described import described_client
 from tests.searchers import ENCODER, FakeSearcher, code_near, fake_searcher, image
 
@@ -166,6 +174,50 @@ def test_a_decision_is_made_listed_and_reversed(client: TestClient, bench: Workb
 def test_deliveries_are_listed_and_tried_again(client: TestClient) -> None:
     assert client.get("/v1/deliveries", params={"state": "failed"}).json() == {"deliveries": [], "before": None}
     assert client.post("/v1/deliveries/7/again").json()["reason"] == "delivery_missing"
+
+
+def test_watches_and_decisions_on_the_command_line(
+    made: FakeSearcher, client: TestClient, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    watch = opened(client, seeds=[{"code": CODE.hex()}])
+    judge(client, watch["case_id"], {"=mug": "relevant"})
+    client.post(f"/v1/cases/{watch['case_id']}/decisions", json={"policy": "withdraw", "reason": "unsafe"})
+    url = ["--workbench-url", made.settings.workbench_url]
+
+    def told(*command: str) -> str:
+        assert main([*command, *url]) == 0
+        return capsys.readouterr().out
+
+    assert json.loads(told("watches", "list", "--json"))["watch_id"] == watch["watch_id"]
+    assert "Mugs" in told("watches", "list", "--state", "active")
+    for action, state in (("pause", "paused"), ("resume", "active"), ("end", "ended")):
+        assert json.loads(told("watches", action, watch["watch_id"], "--json"))["state"] == state
+    assert main(["watches", "resume", watch["watch_id"], *url]) == 2
+    assert main(["watches", "end", "none", *url]) == 2
+    (row,) = csv.DictReader(io.StringIO(told("decisions", "export", "--case", watch["case_id"])))
+    assert (row["policy"], row["image_id"], row["reversed_by"]) == ("withdraw", "'=mug", "")
+    target = tmp_path / "decisions.jsonl"
+    told("decisions", "export", "--json", "--out", str(target))
+    assert [one["image_id"] for one in json.loads(target.read_text())["decided"]] == ["=mug"]
+    assert main(["decisions", "export", "--case", "none", *url]) == 2
+
+
+def test_a_watch_is_added_by_command_with_the_active_encoder(
+    client: TestClient, made: FakeSearcher, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case = client.post("/v1/cases", json={"name": "Mugs", "seeds": [{"code": CODE.hex()}]}).json()["case_id"]
+    store_url = f"sqlite://{tmp_path}/catalogue.db"
+    urls = ["--workbench-url", made.settings.workbench_url, "--store-url", store_url]
+    adding = ["watches", "add", "--case", case, "--radius", "9", "--filter", "colour=blue", "--json", *urls]
+    assert main(adding) == 2, "no encoder is active"
+    with closing(open_store(Settings(_env_file=None, store_url=store_url))) as store:
+        store.activate_encoder(StoredEncoder(ENCODER.encoder_id, 256, b""))
+    capsys.readouterr()
+    assert main(adding) == 0
+    watch = json.loads(capsys.readouterr().out)
+    assert (watch["radius"], watch["filter"], watch["codes"]) == (9, {"colour": ["blue"]}, [CODE.hex()])
+    adding[3] = "none"
+    assert main(adding) == 2
 
 
 def test_precision_has_wilsons_interval() -> None:
