@@ -7,8 +7,10 @@
   // What was judged together, to be undone together; and the pages before this one, with what was judged on them.
   let done = [];
   const pages = [];
-  // Saved one after another, so that the ledger has them in the order in which they were made.
+  // Saved one request after another, so that the ledger has them in the order in which they were made; what is still to
+  // be saved, by case and card.
   let saving = Promise.resolve();
+  const unsaved = new Map();
   let ahead = null;
   let cards = [];
   let current = 0;
@@ -27,6 +29,7 @@
     document.addEventListener("focusin", onFocus);
     document.addEventListener("click", onClick);
     addEventListener("resize", () => (columns = 0));
+    addEventListener("pagehide", () => unsaved.forEach((waiting, id) => send(id, waiting)));
     hideJudged(remembered());
     take();
   }
@@ -72,18 +75,28 @@
 
   /** Show verdicts and save them; where that fails they are shown as they were, and it is said. */
   function put(changes) {
-    const before = changes.map(([card]) => [card, verdictOf(card)]);
-    const cases = new Map();
     for (const [card, verdict] of changes) {
       const said = { ...JSON.parse(imageOf(card)), verdict: verdict || "withdrawn" };
-      cases.set(caseOf(card), [...(cases.get(caseOf(card)) ?? []), said]);
+      if (!unsaved.has(caseOf(card))) unsaved.set(caseOf(card), new Map());
+      const waiting = unsaved.get(caseOf(card));
+      const { before } = waiting.get(card) ?? { before: verdictOf(card) };
+      waiting.delete(card);
+      waiting.set(card, { said, before });
     }
     show(changes);
-    for (const [id, judgements] of cases) {
-      saving = saving.then(() => save(id, judgements)).catch((error) => {
-        show(before.filter(([card]) => caseOf(card) === id));
+    saving = saving.then(saveAll);
+  }
+
+  /** Save what has come together while the last request was under way. */
+  async function saveAll() {
+    for (const [id, waiting] of [...unsaved]) {
+      unsaved.delete(id);
+      try {
+        await save(id, waiting);
+      } catch (error) {
+        show([...waiting].map(([card, { before }]) => [card, before]));
         trouble(`Not saved: ${error.message}`);
-      });
+      }
     }
   }
 
@@ -98,19 +111,24 @@
     if (find("look").open) fillLook();
   }
 
-  async function save(id, judgements) {
+  function send(id, waiting) {
     const { sample } = find("judging").dataset;
-    const response = await fetch(`/v1/cases/${id}/judgements`, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify(sample ? { judgements, sample } : { judgements }),
-    });
+    const judgements = [...waiting.values()].map(({ said }) => said);
+    const body = JSON.stringify(sample ? { judgements, sample } : { judgements });
+    const headers = { "content-type": "application/json" };
+    // What is under way when the page is left arrives all the same; browsers allow so many bytes of this.
+    return fetch(`/v1/cases/${id}/judgements`, { method: "POST", headers, body, keepalive: body.length < 60_000 });
+  }
+
+  async function save(id, waiting) {
+    const response = await send(id, waiting);
     const reply = await response.json();
     if (!response.ok) throw new Error(reply.detail);
     trouble("");
     for (const count of document.querySelectorAll("[data-count]")) count.textContent = reply[count.dataset.count];
     tell(`${reply.relevant} relevant of ${reply.judged} judged`);
     const judged = cards.filter(verdictOf).length;
+    if (find("waiting")) find("waiting").textContent = Number(find("waiting").dataset.others) + cards.length - judged;
     if (!ahead && find("following") && judged >= aheadFrom * cards.length && judged < cards.length) lookAhead();
   }
 

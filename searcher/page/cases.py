@@ -116,7 +116,7 @@ async def judge_ticked(services: Provided, request: Request, case_id: str, who: 
     try:
         ticked, search = read_ticked(texts), _search_of(address)
         for start in range(0, len(ticked), JUDGEMENTS_MAX):
-            some = _judged(ticked[start : start + JUDGEMENTS_MAX], Verdict(verdict))
+            some = _judged(ticked[start : start + JUDGEMENTS_MAX], verdict)
             await services.casework.judge(case_id, JudgeRequest(judgements=some, search=search), who)
     except CatalogueError as error:
         return _list_page([], None, None, problem_of(error))
@@ -139,8 +139,9 @@ async def draw_sample(services: Provided, request: Request, case_id: str, who: A
     return RedirectResponse(f"/cases/{case_id}?show=sample", 303)
 
 
-def _judged(ticked: Sequence[ExportedImage], verdict: Verdict) -> list[JudgedImage]:
-    return [JudgedImage(image_id=image.image_id, verdict=verdict, distance=image.distance) for image in ticked]
+def _judged(ticked: Sequence[ExportedImage], verdict: str) -> list[JudgedImage]:
+    said = ({"image_id": image.image_id, "verdict": verdict, "distance": image.distance} for image in ticked)
+    return [JudgedImage.model_validate(one) for one in said]
 
 
 def _search_of(address: str) -> SearchRequest | None:

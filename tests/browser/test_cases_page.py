@@ -179,9 +179,11 @@ def test_how_much_is_left_is_told_once_the_sample_is_judged(case: Page) -> None:
     expect(case.locator(".card .distance")).to_have_count(0)
     for _ in range(6):
         case.keyboard.press("2")
-    expect(case.locator("[data-count=not_relevant]")).to_have_text("6")
-    case.reload()
+    expect(case.locator("#waiting")).to_have_text("6")
+    case.get_by_role("link", name="To judge").click()
     expect(left).to_contain_text("6 of 12 are judged")
+    case.get_by_role("link", name="Judge the sample").click()
+    expect(case.locator("#waiting")).to_have_text("6")
     assert case.locator(".card").count() == 6
     for _ in range(6):
         case.keyboard.press("2")

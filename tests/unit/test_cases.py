@@ -285,6 +285,53 @@ def test_judgements_come_from_a_form_too(made: FakeSearcher, client: TestClient)
     assert (entry["image_id"], entry["verdict"], entry["rank"]) == ("mug-1", "relevant", 4)
 
 
+def test_a_case_from_the_page_keeps_the_picture_of_its_seed(made: FakeSearcher, client: TestClient) -> None:
+    made.fetcher.pictures["https://example.com/a.jpg"] = PICTURE
+    code = {"name": "Mugs", "seed_code": "00" * 32, "seed_encoder": ENCODER.encoder_id}
+
+    def seed_of(form: dict[str, str], **files: Any) -> dict[str, Any]:
+        assert client.post("/cases", data=form, files=files, follow_redirects=False).status_code == 303
+        (listed, *_) = client.get("/v1/cases").json()["cases"]
+        made.now += timedelta(seconds=1)
+        (seed,) = client.get(f"/v1/cases/{listed['case_id']}").json()["seeds"]
+        shown: dict[str, Any] = seed
+        return shown
+
+    by_url = seed_of({**code, "seed_url": "https://example.com/a.jpg"})
+    upload = seed_of(code, seed_picture=("mug.jpg", PICTURE, "image/jpeg"))
+    assert by_url["evidence"] == upload["evidence"] is not None
+    assert by_url["code"] == upload["code"] == code_of(PICTURE).hex()
+    part = seed_of({**code, "seed_crop": "0,0,0.5,1"}, seed_picture=("mug.jpg", PICTURE, "image/jpeg"))
+    assert (part["evidence"], part["code"] == upload["code"]) == (upload["evidence"], False)
+    gone = seed_of({**code, "seed_url": "https://example.com/gone.jpg"})
+    assert (gone["code"], gone["evidence"]) == ("00" * 32, None)
+
+
+def test_ticked_hits_are_judged_with_the_search_that_showed_them(made: FakeSearcher, client: TestClient) -> None:
+    made.put(mug("mug-1"))
+    case_id = opened(client)
+    ticked = {
+        "image_id": "mug-1",
+        "item_id": "mug",
+        "event_time": "",
+        "image_url": None,
+        "attributes": {},
+        "distance": 3,
+    }
+    form = {"ticked": json.dumps(ticked), "verdict": "not_relevant", "back": f"/?image_id=mug-1&k=5&case={case_id}"}
+    judged = client.post(f"/cases/{case_id}/ticked", data=form, follow_redirects=False)
+    assert (judged.status_code, judged.headers["location"]) == (303, form["back"])
+    (entry,) = client.get(f"/v1/cases/{case_id}/judgements").json()["judgements"]
+    assert (entry["verdict"], entry["distance"]) == ("not_relevant", 3)
+    assert entry["search"] == {"seeds": [{"image_id": "mug-1"}], "k": 5}
+    elsewhere = client.post(
+        f"/cases/{case_id}/ticked", data={**form, "back": "//example.com/?"}, follow_redirects=False
+    )
+    assert elsewhere.headers["location"] == f"/cases/{case_id}"
+    wrong = client.post(f"/cases/{case_id}/ticked", data={**form, "verdict": "perhaps"})
+    assert (wrong.status_code, "That did not work" in wrong.text) == (422, True)
+
+
 @pytest.mark.parametrize("image_", ["", "no JSON", "[1]", '{"rank": 1}', '{"image_id": "a", "other": 1}'])
 def test_a_form_that_was_tampered_with_is_refused(client: TestClient, image_: str) -> None:
     case_id = opened(client)
