@@ -3,15 +3,14 @@
 import signal
 import socket
 import subprocess
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from catalogue_client import Client
+from catalogue_client import AuthenticatedClient, Client
+from catalogue_client.api.images import images
 from catalogue_client.api.operations import livez
 
 from searcher.people import Scope
@@ -57,24 +56,20 @@ def test_a_server_on_the_network_asks_for_keys_and_heeds_them_within_seconds(ind
         first = bench.keys.create("first", Scope.ADMINISTER, None, "test").secret
         with made.serving() as base:
             assert get_status(f"{base}/v1/images") == 401
-            assert status_with(base, f"Bearer {first}") == 200
+            assert status_for(AuthenticatedClient(base, token=first)) == 200
             # A header of anybody on this machine does not pass for the proxy's address.
-            assert status_with(base, "", **{"X-Forwarded-For": "10.1.2.3", "X-Forwarded-User": "boss"}) == 401
+            pretended = {"X-Forwarded-For": "10.1.2.3", "X-Forwarded-User": "boss"}
+            assert status_for(Client(base, headers=pretended)) == 401
             second = bench.keys.create("ann", Scope.READ, None, "test").secret
-            until(lambda: status_with(base, f"Bearer {second}") == 200, 10, "the new key to work")
+            until(lambda: status_for(AuthenticatedClient(base, token=second)) == 200, 10, "the new key to work")
             bench.keys.revoke("ann", "test")
-            until(lambda: status_with(base, f"Bearer {second}") == 401, 10, "the revoked key to end")
+            until(lambda: status_for(AuthenticatedClient(base, token=second)) == 401, 10, "the revoked key to end")
             assert all(key.used_at for key in bench.keys.list())
 
 
-def status_with(base: str, authorization: str, **headers: str) -> int:
-    try:
-        request = urllib.request.Request(f"{base}/v1/images", headers={"Authorization": authorization} | headers)
-        with urllib.request.urlopen(request, timeout=10) as reply:
-            return int(reply.status)
-    except urllib.error.HTTPError as error:
-        error.close()
-        return error.code
+def status_for(client: AuthenticatedClient | Client) -> int:
+    with client:
+        return images.sync_detailed(client=client).status_code
 
 
 def test_an_address_in_use_ends_with_2_and_one_line(indexed: Programs, serving: "subprocess.Popen[bytes]") -> None:
