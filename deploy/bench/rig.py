@@ -74,8 +74,16 @@ class Bench:
 
     def start(self, *arguments: str) -> "subprocess.Popen[bytes]":
         """Start one of the project's commands; it is stopped at the end."""
-        log = self.stack.enter_context((self.folder / f"{arguments[0]}.log").open("ab"))
-        process = subprocess.Popen([sys.executable, "-m", *arguments], env=self.environment(), stderr=log)
+        return self._start("-m", *arguments)
+
+    def start_with_a_stub(self, *arguments: str) -> "subprocess.Popen[bytes]":
+        """The same with a stub for the network, as of `stub_programs`."""
+        return self._start(str(Path(__file__).with_name("stub_programs.py")), *arguments)
+
+    def _start(self, what: str, program: str, *arguments: str) -> "subprocess.Popen[bytes]":
+        log = self.stack.enter_context((self.folder / f"{program}.log").open("ab"))
+        command = [sys.executable, what, program, *arguments]
+        process = subprocess.Popen(command, env=self.environment(), stderr=log)
         self.processes.append(process)
         self.stack.callback(stop, process)
         return process

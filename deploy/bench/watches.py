@@ -7,34 +7,28 @@ at a set pace is steadier, and steadier still the time of comparing alone.
 """
 
 import base64
-import hashlib
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from statistics import median
-from unittest.mock import patch
 
 import numpy as np
 import rig
-from numpy.typing import NDArray
+from stub_programs import STORED
 
-from indexer import running
-from indexer.__main__ import main as indexer
 from indexer.matcher import Matcher
 from shared import hamming_scan
 from shared.document import Document, Kind
 from shared.event_log import NewRecord
 from shared.event_log.opening import open_writer
 from shared.settings import Settings
-from shared.store import Store, StoredEncoder
+from shared.store import Store
 from shared.store.opening import open_store
 from shared.watch import Watch, WatchList
 from tests.pictures import jpeg_picture
 from tests.programs import metric, until
 
-ENCODER_ID, BITS = "stub-256", 256
+ENCODER_ID, BITS = STORED.encoder_id, STORED.bits
 PICTURES = 200
 MATCHED = 2
 RADIUS = 40
@@ -42,31 +36,14 @@ PER_SECOND = 500
 BATCH = 64
 
 
-class StubEncoder:
-    """Codes without a network: digests of some of the pixels."""
-
-    encoder_id = ENCODER_ID
-    batch_size = 32
-    statistics = None
-
-    def encode(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """Any codes, the same for the same pictures."""
-        digests = b"".join(hashlib.blake2b(one[::16].tobytes(), digest_size=BITS // 8).digest() for one in pixels)
-        return np.frombuffer(digests, np.uint8).reshape(len(pixels), -1), np.ones(len(pixels), np.bool_)
-
-
 def main() -> None:
-    """Run and report; or be the worker under test."""
+    """Run and report."""
     parser = rig.parser(__doc__ or "")
     parser.add_argument("--embedded", action="store_true", help="JSON Lines file and SQLite, not the real servers")
     parser.add_argument("--watches", type=int, default=10_000, help="default: %(default)s")
     parser.add_argument("--events", type=int, default=5000, help="events of each run (default: %(default)s)")
     parser.add_argument("--turns", type=int, default=3, help="runs of each kind (default: %(default)s)")
-    parser.add_argument("--worker", action="store_true", help="be the worker under test")
     arguments = parser.parse_args()
-    if arguments.worker:
-        with patch.object(running, "load_encoder", lambda stored, settings: StubEncoder()):
-            sys.exit(indexer(["run"]))
     with rig.bench({}, servers=not arguments.embedded) as bench, parts(bench) as job:
         watches = job.warm_up(arguments.watches)
         figures: dict[str, object] = {}
@@ -87,10 +64,7 @@ class Job:
         self._pictures = [base64.b64decode(jpeg_picture(number)) for number in range(PICTURES)]
         self._appended = 0
         self._published = 0
-        command = [sys.executable, __file__, "--worker"]
-        log = bench.stack.enter_context((bench.folder / "worker.log").open("ab"))
-        self._process = subprocess.Popen(command, env=bench.environment(), stderr=log)
-        bench.stack.callback(rig.stop, self._process)
+        self._process = bench.start_with_a_stub("indexer", "run")
 
     def warm_up(self, count: int) -> Sequence[Watch]:
         """Index each picture once; gives watches of random codes, but for those of a hundredth of the pictures."""
@@ -179,7 +153,7 @@ def parts(bench: rig.Bench) -> Iterator[Job]:
     """The job, once its store has an encoder."""
     settings = Settings(_env_file=None, **bench.settings)  # type: ignore[arg-type]
     with closing(open_store(settings)) as store:
-        store.activate_encoder(StoredEncoder(ENCODER_ID, BITS, b""))
+        store.activate_encoder(STORED)
         yield Job(bench, store, settings)
 
 
