@@ -204,7 +204,7 @@
 
   function swap(form) {
     find("judging").replaceWith(form);
-    scrollTo(0, 0);
+    form.scrollIntoView();
     take();
   }
 

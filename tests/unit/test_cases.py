@@ -310,7 +310,7 @@ def test_a_case_from_the_page_keeps_the_picture_of_its_seed(made: FakeSearcher, 
 def test_ticked_hits_are_judged_with_the_search_that_showed_them(made: FakeSearcher, client: TestClient) -> None:
     made.put(mug("mug-1"))
     case_id = opened(client)
-    ticked = {
+    ticked: dict[str, Any] = {
         "image_id": "mug-1",
         "item_id": "mug",
         "event_time": "",
