@@ -8,7 +8,7 @@ from searcher.page.query import PageQuery
 from searcher.page.view import card_of
 from searcher.services import Services
 from searcher.watching.precision import suggested_radius
-from searcher.workbench.alerts import nearest_other
+from searcher.workbench.alerts import nearest_others
 from searcher.workbench.records import Verdict
 from searcher.workbench.watch_wire import AlertReply, ListedDecision, WatchReply
 from searcher.workbench.watchwork import codes_of_case
@@ -108,11 +108,12 @@ def _radius(bench: Workbench, case_id: str, encoder_id: str) -> int | None:
     except QueryInvalidError:
         return None
     judged = [
-        (nearest_other(one.code, codes), one.verdict is Verdict.RELEVANT)
+        (one.code, one.verdict is Verdict.RELEVANT)
         for one in bench.ledger.verdicts(case_id)
         if one.code is not None and one.encoder == encoder_id and one.verdict is not Verdict.UNSURE
     ]
-    return suggested_radius(judged)
+    distances = nearest_others([code for code, _ in judged], codes)
+    return suggested_radius([(distance, relevant) for distance, (_, relevant) in zip(distances, judged, strict=True)])
 
 
 def read_filter(text: str) -> Mapping[str, list[str]]:

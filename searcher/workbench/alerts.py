@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 from sqlalchemy import Connection, Row, ScalarSelect, Select, and_, case, distinct, func, select
 
 from searcher.wire import shown_time
@@ -132,7 +133,8 @@ class Alerts:
         )
         with self._database.transaction() as connection:
             rows = connection.execute(wanted).all()
-        return [(nearest_other(bytes(row.code), watch.codes), row.verdict == Verdict.RELEVANT) for row in rows]
+        distances = nearest_others([bytes(row.code) for row in rows], watch.codes)
+        return [(distance, row.verdict == Verdict.RELEVANT) for distance, row in zip(distances, rows, strict=True)]
 
 
 def nearest(code: bytes, others: Sequence[bytes]) -> int:
@@ -141,9 +143,16 @@ def nearest(code: bytes, others: Sequence[bytes]) -> int:
     return min((number ^ int.from_bytes(other, "big")).bit_count() for other in others)
 
 
-def nearest_other(code: bytes, others: Sequence[bytes]) -> int:
-    """The same, left out those that are equal to it, unless there are none but these."""
-    return nearest(code, [other for other in others if other != code] or others)
+def nearest_others(codes: Sequence[bytes], others: Sequence[bytes]) -> list[int]:
+    """The same for each of the codes, left out those that are equal to it, unless there are none but these."""
+    if not codes:
+        return []
+    rows, columns = (np.frombuffer(b"".join(some), np.uint8).reshape(len(some), -1) for some in (codes, others))
+    distances = np.bitwise_count(rows[:, np.newaxis] ^ columns).sum(axis=2, dtype=np.int64)
+    # Farther than any other; where all are equal to it, it stays 0 away.
+    apart = np.where(distances == 0, distances.max() + 1, distances).min(axis=1)
+    found: list[int] = np.where((distances == 0).all(axis=1), 0, apart).tolist()
+    return found
 
 
 def _distance(match: Match, watch: KeptWatch) -> int | None:
