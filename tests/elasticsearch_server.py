@@ -5,6 +5,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from testcontainers.core.container import DockerContainer
@@ -91,16 +92,24 @@ class ElasticsearchServer:
 
 
 @contextmanager
-def elasticsearch_server(heap: str = "512m", memory: str = "2g") -> Iterator[ElasticsearchServer]:
-    """A single node, empty."""
+def elasticsearch_server(
+    heap: str = "512m", memory: str = "2g", roles: Path | None = None
+) -> Iterator[ElasticsearchServer]:
+    """A single node, empty. Everybody may do everything; or what the role `visitor` allows in the file `roles`, which
+    Elasticsearch reads again every five seconds."""
     port = free_port()
     container = (
         DockerContainer(IMAGE, mem_limit=memory)
         .with_bind_ports(9200, port)
         .with_env("ES_JAVA_OPTS", f"-Xms{heap} -Xmx{heap}")
         .with_env("discovery.type", "single-node")
-        .with_env("xpack.security.enabled", "false")
+        .with_env("xpack.security.enabled", "false" if roles is None else "true")
     )
+    if roles is not None:
+        container.with_volume_mapping(str(roles), "/usr/share/elasticsearch/config/roles.yml")
+        container.with_env("xpack.security.authc.anonymous.username", "visitor")
+        container.with_env("xpack.security.authc.anonymous.roles", "visitor")
+        container.with_env("xpack.security.http.ssl.enabled", "false")
     with container:
         server = ElasticsearchServer(port, container.get_wrapped_container())
         until(server.answers, _START_SECONDS, "Elasticsearch")
