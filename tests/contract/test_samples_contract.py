@@ -1,26 +1,14 @@
 """What is promised of samples, on SQLite and on PostgreSQL."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
 
 from searcher.workbench.database import Database
-from searcher.workbench.estimating import Stratum
 from searcher.workbench.ledger import Ledger
 from searcher.workbench.records import NewJudgement, Verdict
-from searcher.workbench.samples import NewSample, SampleMissingError, Samples
-from tests.workbenches import Clock
-
-DRAWN = NewSample(
-    rule='{"size":3}',
-    encoder="encoder-1",
-    as_of=datetime(2026, 11, 21, 8, tzinfo=UTC),
-    after=0,
-    strata=[Stratum(40, 1, 12), Stratum(10**6, 2, 256)],
-    images=["b", "a", "ç"],
-    of=[1, 0, 1],
-)
+from searcher.workbench.samples import SampleMissingError, Samples
+from tests.workbenches import DRAWN, Clock
 
 
 def test_a_sample_comes_back_as_it_was_drawn(database: Database, clock: Clock) -> None:

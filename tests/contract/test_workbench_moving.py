@@ -14,8 +14,7 @@ from searcher.workbench.records import CaseSeed, Evidence, NewJudgement, Verdict
 from searcher.workbench.tables import METADATA
 from searcher.workbench.workbench import Workbench
 from shared.errors import ConfigurationError
-from tests.contract.test_samples_contract import DRAWN
-from tests.workbenches import SECONDS, Clock
+from tests.workbenches import DRAWN, SECONDS, Clock
 
 
 @pytest.fixture
