@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from searcher.workbench.keys import Key, Known, digest_of, key_id_of
-from shared.errors import CatalogueError
+from shared.errors import CatalogueError, DependencyUnavailableError
 
 LOOK_AGAIN = timedelta(seconds=1)
 """What is older is read again, while requests go on by it."""
@@ -25,6 +25,10 @@ _USE_TOLD = timedelta(minutes=1)  # "Last used" is written down so often.
 
 Look = Callable[[Mapping[str, datetime]], Awaitable[Known]]
 """Writes down when keys were last used, by id, and reads all that is in use; CatalogueError where it can't."""
+
+
+class KeysUnknownError(DependencyUnavailableError):
+    """The database is away, and what was known of keys is too old, or nothing was: nobody is let in."""
 
 
 class KeyRing:
@@ -44,7 +48,7 @@ class KeyRing:
         self._told: dict[str, datetime] = {}
 
     async def known(self, no_older_than: timedelta = KNOWN_FOR) -> Known:
-        """The keys and sessions in use; CatalogueError (WorkbenchUnavailableError) where they can't be known."""
+        """The keys and sessions in use; KeysUnknownError."""
         known = self._at_hand(no_older_than)
         while known is None:
             # Shared by all who wait, and not ended when one of them goes away.
@@ -52,7 +56,7 @@ class KeyRing:
             if failure is None and self._looked_at is not None:
                 known = self._known
             elif failure is not None and (known := self._at_hand(no_older_than)) is None:
-                raise failure
+                raise KeysUnknownError(f"keys can't be read: {failure}") from failure
         if self._is_older(self._tried_at, LOOK_AGAIN):
             self._looking()
         return known

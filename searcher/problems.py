@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse
 from searcher.backend import EncoderMissingError, QueryTimeoutError
 from searcher.duplicates.service import RunInProgressError
 from searcher.images import ThumbnailMissingError
+from searcher.key_ring import KeysUnknownError
 from searcher.people import KeyWrongError, ScopeMissingError, SignInNeededError, TooManyWrongKeysError
 from searcher.strategies.resident import NotResidentError
 from searcher.wire import ProblemDocument
@@ -185,6 +186,15 @@ _PROBLEMS: Sequence[tuple[type[CatalogueError], Problem]] = (
     (
         TooManyWrongKeysError,
         Problem(HTTPStatus.TOO_MANY_REQUESTS, "too_many_wrong_keys", "Too many wrong keys came from this address.", 60),
+    ),
+    (
+        KeysUnknownError,
+        Problem(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "keys_unknown",
+            "The database of keys is away, so nobody can be let in. Try again in a few seconds.",
+            _RETRY_SECONDS,
+        ),
     ),
     (KeyMissingError, Problem(HTTPStatus.NOT_FOUND, "key_missing", "There is no key in use of this name.")),
     (DependencyUnavailableError, _AWAY),

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from searcher.key_ring import KNOWN_FOR, KNOWN_FOR_WHILE_AWAY, LOOK_AGAIN, KeyRing
+from searcher.key_ring import KNOWN_FOR, KNOWN_FOR_WHILE_AWAY, LOOK_AGAIN, KeyRing, KeysUnknownError
 from searcher.people import Scope
 from searcher.workbench.database import WorkbenchUnavailableError
 from searcher.workbench.keys import Key, Known, Session, digest_of
@@ -148,7 +148,7 @@ async def test_while_the_database_is_away_known_keys_go_on_for_minutes_and_then_
     database.pass_time(KNOWN_FOR_WHILE_AWAY - KNOWN_FOR * 2)
     assert await ring.key_of_session(SESSION) is not None
     database.pass_time(timedelta(seconds=1))
-    with pytest.raises(WorkbenchUnavailableError):
+    with pytest.raises(KeysUnknownError):
         await ring.key_of(SECRET)
     database.away = False
     assert await ring.key_of(SECRET) is not None
@@ -175,7 +175,7 @@ async def test_a_searcher_that_never_read_the_keys_lets_nobody_in(database: Fake
     database.away = True
     ring = database.ring()
     for _ in range(2):
-        with pytest.raises(WorkbenchUnavailableError):
+        with pytest.raises(KeysUnknownError):
             await ring.known()
 
 

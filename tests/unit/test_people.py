@@ -288,7 +288,7 @@ def test_where_keys_can_not_be_known_nobody_gets_in(tmp_path: Path) -> None:
             made.now += timedelta(seconds=1)
             for path in ("/v1/images", "/readyz"):
                 reply = client.get(path)
-                assert (reply.status_code, reply.json()["reason"]) == (503, "workbench_unavailable")
+                assert (reply.status_code, reply.json()["reason"]) == (503, "keys_unknown")
             assert client.get("/livez").status_code == 200
 
 
