@@ -51,6 +51,7 @@ class QuestionRequest(_Wire):
 class RunReply(_Wire):
     """A run; its `state` is `running`, `done`, `failed`, or `lost` where its process ended.
 
+    `images` were compared, `pairs` of them are within the radius, before what must match and differ is looked at.
     `groups` counts them by state. Of the images that are near very many others, and so left out, the first are named.
     """
 
