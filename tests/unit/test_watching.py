@@ -26,7 +26,7 @@ from shared.hash_code import hamming_distances
 from shared.match import Match
 from shared.metrics import IndexerMetrics
 from shared.rolling_window import to_milliseconds
-from shared.watch import Watch, WatchList
+from shared.watch import NO_WATCHES, Watch, WatchList
 from tests.fake_store import FakeStore
 from tests.fakes import FakeWriter
 
@@ -224,6 +224,17 @@ async def test_watches_count_from_their_publishing_to_their_end() -> None:
         rig.publish()
         assert await rig.compare(image("d")) == []
         assert rig.metrics.watches._value.get() == 0
+
+
+async def test_watches_that_the_store_has_lost_count_until_they_are_published_anew() -> None:
+    async with running() as rig:
+        rig.publish(watch("v"))
+        rig.publish(watch("w"))
+        await rig.compare(image("a"))
+        rig.store._watches = NO_WATCHES
+        assert await rig.compare(image("b")) == [("w", "b", 0)]
+        rig.store.publish_watches(WatchList(3, [watch("x")]))
+        assert await rig.compare(image("c")) == [("x", "c", 0)]
 
 
 async def test_without_watches_a_batch_costs_one_question_for_the_revision() -> None:
