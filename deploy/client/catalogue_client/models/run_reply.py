@@ -19,6 +19,7 @@ T = TypeVar("T", bound="RunReply")
 class RunReply:
     """A run; its `state` is `running`, `done`, `failed`, or `lost` where its process ended.
 
+    `images` were compared, `pairs` of them are within the radius, before what must match and differ is looked at.
     `groups` counts them by state. Of the images that are near very many others, and so left out, the first are named.
 
     """
