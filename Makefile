@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 # Benchmarks start servers and programs as the tests do, and write figures into documents with what tests/ has.
-client bench bench-search find-everything alerts: export PYTHONPATH := .
+client bench bench-search bench-duplicates find-everything alerts: export PYTHONPATH := .
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check client simulate bench bench-search bench-duplicates find-everything alerts soak up down
@@ -55,7 +55,7 @@ bench-search: install ## Measure the search strategies (a quarter of an hour); R
 	$(BIN)/python deploy/bench/search.py $(if $(ROWS),--rows $(ROWS)) $(if $(IMAGES),--images $(IMAGES)) $(if $(FULL),--full) $(if $(WRITE),--write $(WRITE))
 
 bench-duplicates: install ## Count the copies and variants that are found as duplicates (five minutes); WRITE=EVALUATION.md
-	PYTHONPATH=. $(BIN)/python deploy/bench/duplicates.py $(if $(WRITE),--write $(WRITE))
+	$(BIN)/python deploy/bench/duplicates.py $(if $(WRITE),--write $(WRITE))
 
 find-everything: install ## Count the judgements that a simulated analyst needs to find everything (ten minutes); WRITE=README.md
 	$(BIN)/python deploy/bench/find_everything.py $(if $(WRITE),--write $(WRITE))
