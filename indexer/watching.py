@@ -96,7 +96,7 @@ class Watching:
     async def refresh(self) -> None:
         """Read the watches anew where they have changed."""
         revision = await self._ask_store(lambda store: store.watches_revision())
-        # Where it is lower, the list was lost, or restored from a backup: what is held counts until it is published anew.
+        # A lower one is of a list that was lost, or restored from a backup: what is held counts until the next one.
         if revision > self._held.revision:
             before, self._held = self._held, await self._ask_store(self._read)
             self._note(before)
