@@ -4,9 +4,10 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from tempfile import TemporaryDirectory
 from threading import Event
 from typing import Any
 
@@ -24,6 +25,7 @@ from searcher.services import Services
 from searcher.strategies.resident import Resident
 from searcher.web import create_app
 from searcher.wire import Crop
+from searcher.workbench.desk import Desk
 from searcher.workbench.keys import NO_KEYS, Known
 from shared.document import Document, Kind
 from shared.images.decoded import DecodedImage
@@ -64,6 +66,7 @@ class FakeSearcher:
     # What is known of keys; None: what the workbench says.
     look: Look | None
     now: datetime = NOW
+    desks: list[Desk] = field(default_factory=list)
 
     @property
     def searcher(self) -> Searcher:
@@ -77,6 +80,7 @@ class FakeSearcher:
     def services(self, parts: SearcherParts | None = None) -> Services:
         """What the routes answer with."""
         made = Services.of(parts or self.parts, self.registry, self.settings)
+        self.desks.append(made.casework.desk)
         if self.look is None:
             return made
         key_ring = KeyRing(self.look, lambda: self.now)
@@ -116,16 +120,21 @@ async def no_keys(_: Mapping[str, datetime]) -> Known:
 @contextmanager
 def fake_searcher(**settings: Any) -> Iterator[FakeSearcher]:
     """A ready searcher over an empty store."""
-    made = Settings(_env_file=None, **{"search_seconds": 20.0, **settings})
     registry = CollectorRegistry()
     fetcher = FakeFetcher()
-    with ThreadPoolExecutor(4) as store_threads, ThreadPoolExecutor(1) as model_thread:
+    with (
+        ThreadPoolExecutor(4) as store_threads,
+        ThreadPoolExecutor(1) as model_thread,
+        TemporaryDirectory() as folder,
+    ):
+        defaults = {"search_seconds": 20.0, "workbench_url": f"sqlite://{folder}/workbench.db"}
+        made = Settings(_env_file=None, **{**defaults, **settings})
         new_backend = partial(Backend, store_threads, model_thread, made.search_seconds)
         backend = new_backend()
         backend.store = store = FakeStore()
         backend.encoder = FakeEncoder()
         parts = SearcherParts(backend, fetcher, CroppingDecoder(), SearcherMetrics(registry), lambda: found.now)
-        # Without a workbench of its own it asks no database who may come in.
+        # Where a test names no workbench, no database is asked who may come in.
         look = None if "workbench_url" in settings else no_keys
         found = FakeSearcher(store, fetcher, backend, parts, registry, made, new_backend, store_threads, look)
         try:
@@ -134,6 +143,8 @@ def fake_searcher(**settings: Any) -> Iterator[FakeSearcher]:
             # A thread that a test left waiting would hold up the end of the pool.
             if store.held is not None:
                 store.held.set()
+            for desk in found.desks:
+                desk.close()
 
 
 def code_near(code: bytes, distance: int) -> bytes:

@@ -1,5 +1,6 @@
 """Who may do what over HTTP: keys, sessions, a proxy's word, and nobody where none of these is there."""
 
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
+from sqlalchemy import select
 from starlette.routing import BaseRoute, Route
 from starlette.testclient import TestClient
 
@@ -21,6 +23,7 @@ from searcher.proxies import TrustedProxies
 from searcher.recognizing import SESSION_COOKIE, WrongKeys
 from searcher.workbench.database import WorkbenchUnavailableError
 from searcher.workbench.keys import Keys, Known
+from searcher.workbench.tables import AUDIT
 from shared.errors import ConfigurationError
 from shared.settings import Settings
 from tests.described import described_client
@@ -170,6 +173,22 @@ def test_the_ledger_and_the_audit_log_name_the_key(here: Site) -> None:
     assert here.client.post(path, json={"judgements": [judgement]}, headers=headers).status_code == 200
     (entry,) = here.client.get(path, headers=headers).json()["judgements"]
     assert entry["who"] == "ann"
+
+
+def test_an_export_of_the_page_is_in_the_audit_log_with_its_name(here: Site) -> None:
+    here.sign_in(here.secret(Scope.READ, "ann"))
+    ticked: dict[str, Any] = {
+        "image_id": "mug",
+        "item_id": "mug",
+        "event_time": "",
+        "image_url": None,
+        "attributes": {},
+    }
+    form = {"ticked": json.dumps(ticked), "format": "csv"}
+    assert here.client.post("/export", data=form, headers=OURS).status_code == 200
+    with here.keys._database.transaction() as connection:
+        entries = connection.execute(select(AUDIT).where(AUDIT.c.action == "exported")).all()
+    assert [(entry.who, json.loads(entry.detail)) for entry in entries] == [("ann", {"format": "csv", "images": 1})]
 
 
 # Keys -----------------------------------------------------------------------------------------------------------------
