@@ -94,7 +94,7 @@ def test_without_a_script_alerts_are_judged_decided_about_and_that_is_reversed(
     page.get_by_label("Policy").fill("withdraw")
     page.get_by_label("because").fill("unsafe")
     page.get_by_role("button", name="Decide").click()
-    expect(page.locator("#decisions li")).to_contain_text("1 pictures")
+    expect(page.locator("#decisions li")).to_contain_text("1 picture,")
     page.get_by_placeholder("why reversed").fill("a mistake")
     page.get_by_role("button", name="Reverse").click()
     expect(page.locator("#decisions li").first).to_contain_text("Reversed: withdraw")
