@@ -99,7 +99,7 @@ def test_a_morning_from_one_picture_to_every_one_like_it(morning: Morning) -> No
     morning.judge(SAMPLED)
     case = page.url.partition("?")[0]
     estimate = f"{morning.base}/v1{case.removeprefix(morning.base)}/estimate"
-    until(lambda: get_json(estimate)["left"] is not None, 30, "the last judgement to be saved")
+    until(lambda: get_json(estimate)["left"] is not None, 60, "the last judgement to be saved")
     page.goto(case)
     expect(page.locator("#left .scale")).to_contain_text("found")
 
