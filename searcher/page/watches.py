@@ -14,8 +14,9 @@ from searcher.page.watching_view import AlertCard, AlertLinks, read_filter
 from searcher.people import Analyst, Reader
 from searcher.problems import Problem, problem_of, problem_of_fields
 from searcher.services import Provided, Services
+from searcher.workbench.decision_wire import NewDecision, Reversal
 from searcher.workbench.watch_records import WatchState
-from searcher.workbench.watch_wire import AlertsReply, NewDecision, NewWatchRequest, Reversal, WatchChange, WatchReply
+from searcher.workbench.watch_wire import AlertsReply, NewWatchRequest, WatchChange, WatchReply
 from searcher.workbench.wire import JudgedImage, JudgeRequest
 from searcher.workbench.workbench import Workbench
 from shared.errors import CatalogueError, QueryInvalidError

@@ -9,8 +9,9 @@ from searcher.page.view import card_of
 from searcher.services import Services
 from searcher.watching.precision import suggested_radius
 from searcher.workbench.alerts import nearest_others
+from searcher.workbench.decision_wire import ListedDecision
 from searcher.workbench.records import Verdict
-from searcher.workbench.watch_wire import AlertReply, ListedDecision, WatchReply
+from searcher.workbench.watch_wire import AlertReply, WatchReply
 from searcher.workbench.watchwork import codes_of_case
 from searcher.workbench.workbench import Workbench
 from shared.errors import QueryInvalidError

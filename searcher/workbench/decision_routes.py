@@ -7,8 +7,7 @@ from fastapi import APIRouter, Query
 from searcher.people import Administrator, Analyst, Reader
 from searcher.problems import PROBLEM_RESPONSE
 from searcher.services import Provided
-from searcher.workbench.watch_records import DeliveryState
-from searcher.workbench.watch_wire import (
+from searcher.workbench.decision_wire import (
     DecisionReply,
     DecisionsReply,
     DeliveriesReply,
@@ -17,6 +16,7 @@ from searcher.workbench.watch_wire import (
     NewDecision,
     Reversal,
 )
+from searcher.workbench.watch_records import DeliveryState
 
 _PAGE_MAX = 200
 _PROBLEMS: dict[int | str, dict[str, Any]] = {

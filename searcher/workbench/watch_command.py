@@ -12,9 +12,10 @@ from rich.table import Table
 
 from searcher.people import COMMAND_LINE
 from searcher.spreadsheet import csv_text
+from searcher.workbench.decision_wire import DecisionReply
 from searcher.workbench.ledger import CaseMissingError
 from searcher.workbench.watch_records import NewWatch, WatchState
-from searcher.workbench.watch_wire import DecisionReply, WatchReply
+from searcher.workbench.watch_wire import WatchReply
 from searcher.workbench.watches import WatchMissingError
 from searcher.workbench.watchwork import codes_of_case, told_of
 from searcher.workbench.workbench import Workbench
