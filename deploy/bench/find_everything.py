@@ -55,6 +55,7 @@ from shared.settings import Settings
 from shared.terminal import progress
 from tests.figures import write_block
 
+_ROOT = Path(__file__).parents[2]
 _RELEVANT_MIN = 4
 _CONCEPTS = {"magento": "style", "clothing": "category"}
 _ROUNDS = 3
@@ -67,7 +68,7 @@ def main() -> None:
     parser.add_argument("--concept", help="the column that names the concept")
     parser.add_argument("--concepts", type=int, default=150, help="concepts, at most (default: %(default)s)")
     parser.add_argument("--seeds", type=int, default=2, help="starts for each concept (default: %(default)s)")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="put the table into this document")
+    parser.add_argument("--write", action="store_true", help="put the tables into README.md and WORKBENCH.md")
     arguments = parser.parse_args()
     names = [arguments.collection] if arguments.collection else list(_CONCEPTS)
     rows = [
@@ -77,9 +78,9 @@ def main() -> None:
     shown = f"{table(rows)}\n\n{table_of_samples(rows)}\n\n{table_of_precision(rows)}"
     print(json.dumps([asdict(row) for row in rows], indent=2) if arguments.json else shown)
     if arguments.write:
-        write_block(arguments.write, "find-everything", table(rows))
-        write_block(arguments.write, "how-much-is-left", table_of_samples(rows))
-        write_block(arguments.write, "feedback", table_of_precision(rows))
+        write_block(_ROOT / "README.md", "find-everything", table(rows))
+        write_block(_ROOT / "WORKBENCH.md", "how-much-is-left", table_of_samples(rows))
+        write_block(_ROOT / "WORKBENCH.md", "feedback", table_of_precision(rows))
         draw(rows, Path(__file__).with_name("plots") / "feedback.svg")
 
 
