@@ -76,6 +76,10 @@ class FakeStore:
             if watches.revision > self._watches.revision:
                 self._watches = watches
 
+    def lose_watches(self) -> None:
+        """Forget them, as a store does whose index of watches somebody deletes."""
+        self._watches = NO_WATCHES
+
     def watches_revision(self) -> int:
         with self._answering():
             return self._watches.revision

@@ -79,6 +79,10 @@ class WatchDuty:
     async def _publish(self, revision: int) -> None:
         stored = await self._backend.ask(lambda store: store.watches_revision())
         if stored < revision:
+            if stored < await self._desk.ask(lambda bench: bench.watches.ran_revision()):
+                # What ran had been published: the store lost it, and nobody knows what was compared with nothing since.
+                self._log.warning("watches_lost_by_the_store", stored=stored, here=revision)
+                await self._desk.ask(lambda bench: bench.watches.rise_above(revision))
             watches = await self._desk.ask(lambda bench: bench.watches.active())
             await self._backend.ask(lambda store: store.publish_watches(watches))
             stored = watches.revision

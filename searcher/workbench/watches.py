@@ -129,10 +129,7 @@ class Watches:
         return WatchList(revision, [watch_of(row).to_publish() for row in rows])
 
     def rise_above(self, revision: int) -> None:
-        """Go on counting above this one, which a store has from a database that was here before.
-
-        What is active then is published and run anew.
-        """
+        """Go on counting above this one; what is active then is published and run anew."""
         with self._database.transaction(writes=True) as connection:
             highest = next_number(connection, _REVISION, at_least=revision + 1)
             active = WATCHES.c.state == WatchState.ACTIVE
@@ -147,6 +144,11 @@ class Watches:
         )
         with self._database.transaction() as connection:
             return [watch_of(row) for row in connection.execute(wanted.order_by(WATCHES.c.revision))]
+
+    def ran_revision(self) -> int:
+        """The highest revision of a watch that has been run, and so had been published; 0 where none has."""
+        with self._database.transaction() as connection:
+            return connection.scalar(select(func.max(WATCHES.c.ran_revision))) or 0
 
     def ran(self, watch: KeptWatch) -> None:
         """Write down that this revision has been run over the whole window."""

@@ -166,6 +166,24 @@ async def test_a_change_is_published_and_run_again(made: FakeSearcher, bench: Wo
     assert made.store.watches().watches == []
 
 
+async def test_what_was_written_while_the_store_had_lost_the_watches_is_looked_through_again(
+    made: FakeSearcher, bench: Workbench, watching: WatchDuty
+) -> None:
+    opened(bench)
+    await watching.step()
+    made.now += timedelta(seconds=10)
+    await watching.step()
+    assert bench.watches.to_run() == []
+    made.store.lose_watches()
+    made.put(image("meanwhile", code_near(CODE, 9)))
+    for _ in range(3):
+        await watching.step()
+        made.now += timedelta(seconds=10)
+    assert found_by(bench) == ["meanwhile"]
+    assert made.store.watches() == bench.watches.active()
+    assert bench.watches.to_run() == [], "it is over"
+
+
 async def test_a_store_that_knows_another_databases_watches_is_told_of_ours(
     made: FakeSearcher, bench: Workbench, watching: WatchDuty
 ) -> None:
