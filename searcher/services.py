@@ -53,7 +53,7 @@ class Services:
             Images(parts, searcher),
             Explainer(parts.backend, searcher),
             casework,
-            Watchwork(parts.backend, casework, parts.now),
+            Watchwork(parts.backend, searcher, casework, parts.now),
             Sampling(parts.backend, searcher, desk, np.random.default_rng()),
             Duplicates(parts.backend, desk, settings, parts.now),
             Recognizer.of(settings, _key_ring(desk, parts.now), parts.now),

@@ -59,13 +59,17 @@ class Casework:
 
     async def open_case(self, request: NewCase, who: str) -> Case:
         """A new case; errors as of `Searcher.search` where a seed can't be used, and WorkbenchUnavailableError."""
-        seeds = await self._seeds(request.seeds)
+        seeds = await self.resolve(request.seeds)
         return await self.desk.ask(lambda bench: bench.ledger.open_case(request.name, request.note, seeds, who))
+
+    async def resolve(self, seeds: Sequence[Seed]) -> list[CaseSeed]:
+        """Seeds as cases keep them: with their code, and their picture as evidence; errors as of `open_case`."""
+        return [await self._seed(seed) for seed in seeds]
 
     async def change_case(self, case_id: str, request: CaseChange, who: str) -> Case:
         """The case as it is then; CaseMissingError, and errors as of `open_case`."""
         await self.desk.ask(lambda bench: bench.ledger.case(case_id))
-        seeds = await self._seeds(request.seeds)
+        seeds = await self.resolve(request.seeds)
         return await self.desk.ask(lambda bench: bench.ledger.change_case(case_id, request.changes, seeds, who))
 
     async def cases(self, state: CaseState | None, cursor: str | None, count: int) -> CasesReply:
@@ -131,9 +135,6 @@ class Casework:
             return await self._parts.backend.ask(look)
         except (StoreUnavailableError, QueryTimeoutError):
             return {}, {}
-
-    async def _seeds(self, seeds: Sequence[Seed]) -> list[CaseSeed]:
-        return [await self._seed(seed) for seed in seeds]
 
     async def _seed(self, seed: Seed) -> CaseSeed:
         encoder = self._parts.backend.encoder_or_raise().encoder_id

@@ -61,8 +61,13 @@ class KeptWatch:
 
     def to_publish(self) -> Watch:
         """The watch as indexers are told it; QueryInvalidError where it makes no sense."""
-        terms = [[attribute_term(name, value) for value in values] for name, values in self.filter.items()]
+        terms = terms_of(self.filter)
         return Watch(self.watch_id, self.revision, self.encoder_id, self.codes, self.radius, terms)
+
+
+def terms_of(filter_: Mapping[str, Sequence[Scalar]]) -> list[list[str]]:
+    """A watch's filter as attribute terms: an image needs one of each inner list."""
+    return [[attribute_term(name, value) for value in values] for name, values in filter_.items()]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,30 +1,37 @@
 """Working with watches: what they watch for comes from seeds or a case, what they are worth from judgements."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
 
 from searcher.backend import Backend
 from searcher.cursors import decode_cursor, encode_cursor
+from searcher.resident.hamming_sum import HammingSum
+from searcher.search import Searcher
+from searcher.strategies import Query, StrategyName
 from searcher.watching.precision import precision_of, suggested_radius
 from searcher.workbench.casework import Casework
-from searcher.workbench.records import Case, Verdict
-from searcher.workbench.watch_records import KeptWatch, NewWatch, WatchState
+from searcher.workbench.records import Case, CaseSeed, Verdict
+from searcher.workbench.watch_records import KeptWatch, NewWatch, WatchState, terms_of
 from searcher.workbench.watch_wire import NewWatchRequest, WatchChange, WatchesReply, WatchReply
-from searcher.workbench.wire import CaseChange, NewCase
 from searcher.workbench.workbench import Workbench
 from shared.errors import QueryInvalidError
 from shared.rolling_window import to_milliseconds
-from shared.store import PageCursor
+from shared.store import NEIGHBOURS_MAX, PageCursor, Restriction
 from shared.watch import WATCH_CODES_MAX
+
+# What of a watch decides how much it finds, beside its codes.
+_WIDTH = frozenset({"radius", "filter"})
 
 
 class Watchwork:
     """What analysts do with watches."""
 
-    def __init__(self, backend: Backend, casework: Casework, now: Callable[[], datetime]) -> None:
+    def __init__(self, backend: Backend, searcher: Searcher, casework: Casework, now: Callable[[], datetime]) -> None:
         self._backend = backend
+        self._searcher = searcher
         self._casework = casework
         self._now = now
 
@@ -33,24 +40,47 @@ class Watchwork:
         encoder = self._backend.encoder_or_raise()
         if request.radius > encoder.bits:
             raise QueryInvalidError(f"the radius is {encoder.bits} bits at most")
-        case_id, codes = await self._codes_of_request(request, encoder.encoder_id, who)
+        seeds = await self._casework.resolve(request.seeds)
+        codes = await self._codes_of_request(request, seeds, encoder.encoder_id)
         new = NewWatch(
-            case_id, request.name, request.note, encoder.encoder_id, codes, request.radius, dict(request.filter)
+            request.case_id or "",
+            request.name,
+            request.note,
+            encoder.encoder_id,
+            codes,
+            request.radius,
+            dict(request.filter),
         )
+        await self._refuse_if_too_wide(new)
         now = self._now()
-        return await self._casework.desk.ask(lambda bench: told_of(bench, [bench.watches.open(new, who)], now)[0])
+
+        def open_both(bench: Workbench) -> WatchReply:
+            case_id = request.case_id
+            if case_id is None:
+                case_id = bench.ledger.open_case(request.name, request.note, seeds, who).case_id
+            elif seeds:
+                bench.ledger.change_case(case_id, {}, seeds, who)
+            return told_of(bench, [bench.watches.open(replace(new, case_id=case_id), who)], now)[0]
+
+        return await self._casework.desk.ask(open_both)
 
     async def change_watch(self, watch_id: str, request: WatchChange, who: str) -> WatchReply:
         """The watch as it is then; WatchMissingError, QueryInvalidError."""
         encoder, now = self._backend.encoder_or_raise() if request.from_case else None, self._now()
 
+        def look(bench: Workbench) -> tuple[KeptWatch, Sequence[bytes] | None]:
+            watch = bench.watches.watch(watch_id)
+            return watch, None if encoder is None else codes_of_case(bench, watch.case_id, encoder.encoder_id)
+
+        before, codes = await self._casework.desk.ask(look)
+        encoder_id = before.encoder_id if encoder is None else encoder.encoder_id
+        wanted = replace(before, encoder_id=encoder_id, codes=codes or before.codes)
+        wanted = replace(wanted, **{name: request.changes[name] for name in _WIDTH & request.changes.keys()})
+        if codes is not None or (_WIDTH | {"state"}) & request.changes.keys():
+            await self._refuse_if_too_wide(wanted)
+
         def change(bench: Workbench) -> WatchReply:
-            codes, encoder_id = None, ""
-            if encoder is not None:
-                encoder_id = encoder.encoder_id
-                codes = codes_of_case(bench, bench.watches.watch(watch_id).case_id, encoder_id)
-            changed = bench.watches.change(watch_id, request.changes, codes, encoder_id, who)
-            return told_of(bench, [changed], now)[0]
+            return told_of(bench, [bench.watches.change(watch_id, request.changes, codes, encoder_id, who)], now)[0]
 
         return await self._casework.desk.ask(change)
 
@@ -75,24 +105,31 @@ class Watchwork:
         return await self._casework.desk.ask(look)
 
     async def _codes_of_request(
-        self, request: NewWatchRequest, encoder_id: str, who: str
-    ) -> tuple[str, Sequence[bytes]]:
-        """The case, opened where there is none, and the codes to watch for."""
-        if request.case_id is None:
-            case = await self._casework.open_case(
-                NewCase(name=request.name, note=request.note, seeds=request.seeds), who
-            )
-        elif request.seeds:
-            case = await self._casework.change_case(request.case_id, CaseChange(seeds=request.seeds), who)
-        else:
-            case_id = request.case_id
-            ask = self._casework.desk.ask
-            return case_id, await ask(lambda bench: codes_of_case(bench, case_id, encoder_id))
-        new = case.seeds[len(case.seeds) - len(request.seeds) :]
-        codes = [seed.code for seed in new if seed.weight > 0]
+        self, request: NewWatchRequest, seeds: Sequence[CaseSeed], encoder_id: str
+    ) -> Sequence[bytes]:
+        """What to watch for: the seeds, or what the case has."""
+        case_id = request.case_id
+        if case_id is not None and not seeds:
+            return await self._casework.desk.ask(lambda bench: codes_of_case(bench, case_id, encoder_id))
+        codes = [seed.code for seed in seeds if seed.weight > 0]
         if not codes:
             raise QueryInvalidError("a watch needs a seed of positive weight")
-        return case.case_id, codes
+        return codes
+
+    async def _refuse_if_too_wide(self, watch: NewWatch | KeptWatch) -> None:
+        """QueryInvalidError where there would be an alert for very many images that are there already."""
+        encoder = self._backend.encoder
+        if encoder is None or encoder.encoder_id != watch.encoder_id:
+            return  # It can't be run before there is.
+        restriction = Restriction(self._searcher.visible_after_ms(), terms_of(watch.filter))
+        for code in watch.codes:
+            query = Query(watch.encoder_id, HammingSum.plain(code), NEIGHBOURS_MAX, watch.radius, restriction)
+            found = await self._searcher.strategies.nearest(StrategyName.AUTO, query)
+            if len(found.neighbours) >= NEIGHBOURS_MAX:
+                raise QueryInvalidError(
+                    f"{NEIGHBOURS_MAX:,} visible images or more lie within {watch.radius} bits of what is watched "
+                    "for, and each would be an alert: take a smaller radius, or filters"
+                )
 
 
 def told_of(bench: Workbench, watches: Sequence[KeptWatch], now: datetime) -> list[WatchReply]:

@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 
 from searcher.__main__ import main
 from searcher.watching.precision import precision_of, suggested_radius
+from searcher.workbench import watchwork
 from searcher.workbench.outbox import Stream
 from searcher.workbench.watchwork import spread
 from searcher.workbench.workbench import Workbench
@@ -98,6 +99,22 @@ def test_a_case_is_watched_by_its_seeds_and_what_it_found_relevant(made: FakeSea
     changed = client.patch(f"/v1/watches/{watch['watch_id']}", json={"from_case": True, "radius": 4}).json()
     assert (changed["codes"], changed["radius"]) == ([CODE.hex(), far.hex()], 4)
     assert changed["revision"] > watch["revision"]
+
+
+def test_a_watch_that_would_raise_an_alert_for_very_many_images_is_refused(
+    made: FakeSearcher, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watchwork, "NEIGHBOURS_MAX", 3)
+    made.put(*(image(f"mug-{n}", code_near(CODE, 4 * n), attributes={"n": n}) for n in range(4)))
+    seeds = [{"code": CODE.hex()}]
+    refused = client.post("/v1/watches", json={"name": "Mugs", "radius": 8, "seeds": seeds})
+    assert (refused.status_code, refused.json()["reason"]) == (422, "query_invalid")
+    assert "smaller radius" in refused.json()["detail"]
+    assert client.get("/v1/cases").json()["cases"] == [], "nothing is left behind"
+    narrow = opened(client, seeds=seeds, radius=7)
+    assert client.patch(f"/v1/watches/{narrow['watch_id']}", json={"radius": 8}).status_code == 422
+    assert client.get(f"/v1/watches/{narrow['watch_id']}").json()["radius"] == 7
+    opened(client, seeds=seeds, radius=12, filter={"n": [0, 1]})
 
 
 @pytest.mark.parametrize(
