@@ -21,6 +21,7 @@ from searcher.serving import run_server
 from searcher.strategies import StrategyName
 from searcher.window import hubs, pairs
 from searcher.wire import DEFAULT_K
+from searcher.workbench.audit_command import add_audit_command
 from searcher.workbench.command import add_workbench_commands
 from searcher.workbench.key_command import add_key_commands
 from searcher.workbench.watch_command import add_watch_commands
@@ -48,6 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
     add_workbench_commands(subcommands)
     add_watch_commands(subcommands)
     add_key_commands(subcommands)
+    add_audit_command(subcommands)
     _add_evaluate(subcommands)
     _add_distance(subcommands)
     return run(parser, arguments)

@@ -21,7 +21,7 @@ from searcher.page import watches as watches_page
 from searcher.people import ScopeMissingError
 from searcher.problems import PROBLEM_RESPONSE, problem_of, problem_of_fields, problem_of_status
 from searcher.services import Services
-from searcher.workbench import decision_routes, key_routes, watch_routes
+from searcher.workbench import audit_routes, decision_routes, key_routes, watch_routes
 from searcher.workbench import routes as workbench
 from shared.errors import CatalogueError, DependencyUnavailableError
 from shared.metrics import SearcherMetrics
@@ -74,6 +74,7 @@ def _routes() -> FastAPI:
     app.include_router(workbench.router)
     app.include_router(watch_routes.router)
     app.include_router(decision_routes.router)
+    app.include_router(audit_routes.router)
     app.include_router(duplicates.router)
     app.include_router(cases.router)
     app.include_router(watches_page.router)

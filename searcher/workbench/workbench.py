@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from searcher.workbench.alerts import Alerts
+from searcher.workbench.audit import AuditLog
 from searcher.workbench.database import Database
 from searcher.workbench.decisions import Decisions
 from searcher.workbench.duplicate_groups import DuplicateGroups
@@ -29,6 +30,7 @@ class Workbench:
     outbox: Outbox
     samples: Samples
     duplicates: DuplicateGroups
+    audit: AuditLog
 
     @classmethod
     def over(cls, database: Database, now: Callable[[], datetime], receivers: Sequence[str] = ()) -> "Workbench":
@@ -44,6 +46,7 @@ class Workbench:
             outbox,
             Samples(database, now),
             DuplicateGroups(database, now),
+            AuditLog(database),
         )
 
     @classmethod

@@ -3,6 +3,9 @@
 from .action import Action
 from .alert_reply import AlertReply
 from .alerts_reply import AlertsReply
+from .audit_entry_reply import AuditEntryReply
+from .audit_entry_reply_detail import AuditEntryReplyDetail
+from .audit_reply import AuditReply
 from .batch_reply import BatchReply
 from .batch_request import BatchRequest
 from .body_search_by_upload import BodySearchByUpload
@@ -101,6 +104,9 @@ __all__ = (
     "Action",
     "AlertReply",
     "AlertsReply",
+    "AuditEntryReply",
+    "AuditEntryReplyDetail",
+    "AuditReply",
     "BatchReply",
     "BatchRequest",
     "BodySearchByUpload",
