@@ -9,13 +9,11 @@ from dataclasses import dataclass
 
 from indexer.catalogue_event import Resolved, image_id_leniently
 from indexer.set_aside import SetAside, key_to_append, original_of, set_aside
+from shared.dead_letter import AT, DETAIL, PREFIX, REASON
 from shared.errors import RejectionReason
 from shared.event_log import LogReader, LogScanner, LogWriter, NewRecord, Record
 
 DETAIL_CHARACTERS_MAX = 1000
-
-_PREFIX = "catalogue-dead-letter-"
-_REASON, _DETAIL, _AT = "reason", "detail", "at-ms"
 
 # What one round of a replay holds in memory; within a round the letters of an image go in the order of their versions.
 _ROUND_RECORDS = 10_000
@@ -72,21 +70,21 @@ class ReplayCounts:
 def to_new_record(letter: DeadLetter) -> NewRecord:
     """The record that keeps a letter."""
     told = {
-        _REASON: letter.reason.value,
-        _DETAIL: letter.detail[:DETAIL_CHARACTERS_MAX],
-        _AT: str(letter.dead_lettered_at_ms),
+        REASON: letter.reason.value,
+        DETAIL: letter.detail[:DETAIL_CHARACTERS_MAX],
+        AT: str(letter.dead_lettered_at_ms),
     }
-    return set_aside(SetAside(letter.record, letter.resolved, told), _PREFIX)
+    return set_aside(SetAside(letter.record, letter.resolved, told), PREFIX)
 
 
 def from_record(record: Record) -> DeadLetter | None:
     """The letter that a record keeps; None where it is something else."""
-    found = original_of(record, _PREFIX)
+    found = original_of(record, PREFIX)
     try:
         if found is None:
             return None
-        reason, at_ms = RejectionReason(found.told[_REASON]), int(found.told[_AT])
-        return DeadLetter(found.record, reason, found.told[_DETAIL], found.resolved, at_ms)
+        reason, at_ms = RejectionReason(found.told[REASON]), int(found.told[AT])
+        return DeadLetter(found.record, reason, found.told[DETAIL], found.resolved, at_ms)
     except (KeyError, ValueError):
         return None
 

@@ -1,25 +1,30 @@
 """Why an image is among the hits of a search, or why it is not; and how the whole window lies around a seed."""
 
+import asyncio
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
+import structlog
 
 from searcher.backend import Backend
+from searcher.refusals import Refusals
 from searcher.search import Searcher, distance_from
 from searcher.stopwatch import Stopwatch
 from searcher.strategies import Query, StrategyName
 from searcher.strategies.resident import NotResidentError
-from searcher.wire import DEFAULT_K, ExplainReply, HistogramReply, SearchRequest, shown_time
+from searcher.wire import DEFAULT_K, DeadLetterReply, ExplainReply, HistogramReply, SearchRequest, shown_time
 from shared.document import Document, Kind, attribute_terms
-from shared.errors import QueryInvalidError
+from shared.errors import BadInputHaltError, ConfigurationError, DependencyUnavailableError, QueryInvalidError
 from shared.hash_code import hamming_distances, subcodes
+from shared.rolling_window import from_milliseconds
 from shared.store import NEIGHBOURS_MAX, Restriction
 
 
 class Verdict(StrEnum):
     """Where an image stands in a search; the first of these that holds."""
 
+    DEAD_LETTERED = "dead_lettered"
     NOT_INDEXED = "not_indexed"
     DELETED = "deleted"
     EXPIRED = "expired"
@@ -32,8 +37,8 @@ class Verdict(StrEnum):
 
 
 _DETAILS = {
-    Verdict.NOT_INDEXED: "no event of this image has been indexed, or it left the window long ago; whether one was "
-    "refused, and why, tells: indexer dead-letters list --image-id …",
+    Verdict.DEAD_LETTERED: "its event was refused",
+    Verdict.NOT_INDEXED: "no event of this image has been indexed, or it left the window long ago",
     Verdict.DELETED: "the image was deleted",
     Verdict.EXPIRED: "the image's event time lies before the window",
     Verdict.OTHER_ENCODER: "the image has no code of the active encoder",
@@ -51,6 +56,7 @@ class Explainer:
 
     backend: Backend
     searcher: Searcher
+    refusals: Refusals
 
     async def explain(self, image_id: str, request: SearchRequest) -> ExplainReply:
         """Where `image_id` stands in the search; errors as of `Searcher.search`."""
@@ -63,6 +69,8 @@ class Explainer:
         verdict, code = _before_the_search(document, encoder_id, restriction)
         if code is not None and verdict is not Verdict.EXPIRED and image_id in self.searcher.held_back:
             verdict = Verdict.HELD_BACK
+        if verdict is Verdict.NOT_INDEXED:
+            return await self._why_not_indexed(image_id)
         if code is None:
             return ExplainReply(image_id=image_id, verdict=verdict, detail=_DETAILS[verdict])
         distance = int(hamming_distances(seed.code, np.frombuffer(code, np.uint8)[np.newaxis])[0])
@@ -95,6 +103,22 @@ class Explainer:
         as_of = resident.as_of()
         counts = await resident.ask(lambda index: index.histogram(distance, restriction))
         return HistogramReply(bits=len(counts) - 1, counts=counts.tolist(), as_of=shown_time(as_of))
+
+    async def _why_not_indexed(self, image_id: str) -> ExplainReply:
+        try:
+            refusal, all_seen = await asyncio.to_thread(self.refusals.last_of, image_id)
+        except (DependencyUnavailableError, ConfigurationError, BadInputHaltError) as error:
+            refusal, all_seen = None, False
+            structlog.get_logger().warning("dead_letters_not_read", detail=str(error))
+        if refusal is not None:
+            at = shown_time(from_milliseconds(refusal.at_ms))
+            told = DeadLetterReply(reason=refusal.reason, detail=refusal.detail, at=at)
+            detail = f"{_DETAILS[Verdict.DEAD_LETTERED]} ({refusal.reason}): {refusal.detail}"
+            return ExplainReply(image_id=image_id, verdict=Verdict.DEAD_LETTERED, detail=detail, dead_letter=told)
+        detail = _DETAILS[Verdict.NOT_INDEXED]
+        if not all_seen:
+            detail += "; whether one was refused could not be told now: indexer dead-letters list"
+        return ExplainReply(image_id=image_id, verdict=Verdict.NOT_INDEXED, detail=detail)
 
     async def _rank(self, query: Query, distance: int, image_id: str) -> int | None:
         """1 for the nearest; None where too many are nearer for the store to count."""

@@ -15,12 +15,14 @@ from searcher.explaining import Explainer
 from searcher.images import Images
 from searcher.key_ring import KeyRing
 from searcher.recognizing import Recognizer
+from searcher.refusals import Refusals
 from searcher.search import Searcher, SearcherParts
 from searcher.workbench.casework import Casework
 from searcher.workbench.desk import Desk
 from searcher.workbench.sampling import Sampling
 from searcher.workbench.watchwork import Watchwork
 from searcher.workbench.workbench import Workbench
+from shared.event_log.opening import open_dead_letter_scanner
 from shared.settings import Settings
 
 
@@ -51,7 +53,7 @@ class Services:
             parts.backend,
             searcher,
             Images(parts, searcher),
-            Explainer(parts.backend, searcher),
+            Explainer(parts.backend, searcher, _refusals(settings)),
             casework,
             Watchwork(parts.backend, searcher, casework, parts.now),
             Sampling(parts.backend, searcher, desk, np.random.default_rng()),
@@ -61,6 +63,10 @@ class Services:
             settings,
             parts.now,
         )
+
+
+def _refusals(settings: Settings) -> Refusals:
+    return Refusals(lambda: open_dead_letter_scanner(settings), settings.search_seconds)
 
 
 def _key_ring(desk: Desk, now: Callable[[], datetime]) -> KeyRing:

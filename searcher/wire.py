@@ -285,6 +285,14 @@ class BatchReply(_Wire):
     replies: list[SearchReply | ProblemDocument]
 
 
+class DeadLetterReply(_Wire):
+    """Why the last event of an image was refused; `reason` is one of the README's table."""
+
+    reason: str
+    detail: str
+    at: str
+
+
 class ExplainReply(_Wire):
     """Where an image stands in a search. The numbers are null where the image can't be compared.
 
@@ -296,8 +304,8 @@ class ExplainReply(_Wire):
     verdict: Annotated[
         str,
         Field(
-            description="not_indexed, deleted, expired, other_encoder, held_back, filtered, beyond_radius, cut_by_k or "
-            "shown: the first that holds."
+            description="dead_lettered, not_indexed, deleted, expired, other_encoder, held_back, filtered, "
+            "beyond_radius, cut_by_k or shown: the first that holds."
         ),
     ]
     detail: str
@@ -305,6 +313,7 @@ class ExplainReply(_Wire):
     rank: int | None = None
     equal_subcodes: list[int] | None = None
     subcodes: int | None = None
+    dead_letter: DeadLetterReply | None = None
 
 
 class HistogramReply(_Wire):

@@ -12,6 +12,7 @@ EXPLAINED = "explained"
 """The id of the card that is asked about."""
 
 _HEADLINES = {
+    Verdict.DEAD_LETTERED: "Refused",
     Verdict.NOT_INDEXED: "Not indexed",
     Verdict.DELETED: "Deleted",
     Verdict.EXPIRED: "Out of the window",

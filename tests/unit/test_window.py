@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from searcher.__main__ import main
-from searcher.explaining import Explainer
 from searcher.window import hubs, pairs
 from searcher.wire import SearchRequest
 from shared.errors import ConfigurationError, QueryInvalidError
@@ -92,7 +91,7 @@ async def test_images_that_are_held_back_are_no_hits_and_take_no_places(tmp_path
             request = SearchRequest.model_validate({"seeds": [{"code": "00" * 32}], "k": 4, "strategy": strategy})
             hits = (await made.searcher.search(request)).hits
             assert [hit.image_id for hit in hits] == ["hub-0", "hub-3", "other-0", "other-1"]
-            told = await Explainer(made.backend, made.searcher).explain("hub-1", request)
+            told = await made.services().explainer.explain("hub-1", request)
             assert (told.verdict, told.distance) == ("held_back", 1)
 
 

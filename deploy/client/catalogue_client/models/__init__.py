@@ -16,6 +16,7 @@ from .case_seed_reply import CaseSeedReply
 from .case_state import CaseState
 from .cases_reply import CasesReply
 from .changed_groups_reply import ChangedGroupsReply
+from .dead_letter_reply import DeadLetterReply
 from .decided_image_reply import DecidedImageReply
 from .decision_reply import DecisionReply
 from .decision_request import DecisionRequest
@@ -117,6 +118,7 @@ __all__ = (
     "CasesReply",
     "CaseState",
     "ChangedGroupsReply",
+    "DeadLetterReply",
     "DecidedImageReply",
     "DecisionReply",
     "DecisionRequest",

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from attrs import define as _attrs_define
 
 from ..types import UNSET, Unset
+
+if TYPE_CHECKING:
+    from ..models.dead_letter_reply import DeadLetterReply
+
 
 T = TypeVar("T", bound="ExplainReply")
 
@@ -21,15 +25,18 @@ class ExplainReply:
 
     image_id: str
     verdict: str
-    """ not_indexed, deleted, expired, other_encoder, held_back, filtered, beyond_radius, cut_by_k or shown: the
-    first that holds. """
+    """ dead_lettered, not_indexed, deleted, expired, other_encoder, held_back, filtered, beyond_radius, cut_by_k or
+    shown: the first that holds. """
     detail: str
     distance: int | None | Unset = UNSET
     rank: int | None | Unset = UNSET
     equal_subcodes: list[int] | None | Unset = UNSET
     subcodes: int | None | Unset = UNSET
+    dead_letter: DeadLetterReply | None | Unset = UNSET
 
     def to_dict(self) -> dict[str, Any]:
+        from ..models.dead_letter_reply import DeadLetterReply  # noqa: PLC0415
+
         image_id = self.image_id
 
         verdict = self.verdict
@@ -63,6 +70,14 @@ class ExplainReply:
         else:
             subcodes = self.subcodes
 
+        dead_letter: dict[str, Any] | None | Unset
+        if isinstance(self.dead_letter, Unset):
+            dead_letter = UNSET
+        elif isinstance(self.dead_letter, DeadLetterReply):
+            dead_letter = self.dead_letter.to_dict()
+        else:
+            dead_letter = self.dead_letter
+
         field_dict: dict[str, Any] = {}
 
         field_dict.update(
@@ -80,11 +95,15 @@ class ExplainReply:
             field_dict["equal_subcodes"] = equal_subcodes
         if subcodes is not UNSET:
             field_dict["subcodes"] = subcodes
+        if dead_letter is not UNSET:
+            field_dict["dead_letter"] = dead_letter
 
         return field_dict
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
+        from ..models.dead_letter_reply import DeadLetterReply  # noqa: PLC0415
+
         d = dict(src_dict)
         image_id = d.pop("image_id")
 
@@ -136,6 +155,23 @@ class ExplainReply:
 
         subcodes = _parse_subcodes(d.pop("subcodes", UNSET))
 
+        def _parse_dead_letter(data: object) -> DeadLetterReply | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                dead_letter_type_0 = DeadLetterReply.from_dict(data)
+
+                return dead_letter_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(DeadLetterReply | None | Unset, data)
+
+        dead_letter = _parse_dead_letter(d.pop("dead_letter", UNSET))
+
         explain_reply = cls(
             image_id=image_id,
             verdict=verdict,
@@ -144,6 +180,7 @@ class ExplainReply:
             rank=rank,
             equal_subcodes=equal_subcodes,
             subcodes=subcodes,
+            dead_letter=dead_letter,
         )
 
         return explain_reply
