@@ -135,7 +135,9 @@ def _tell(new: NewKey, arguments: argparse.Namespace) -> None:
     if arguments.json:
         print_line(MadeKey.made(new, _now()).model_dump_json())
         return
-    print_line(f"The key {new.key.name} ({new.key.scope}); its secret is shown this once:", sys.stderr)
+    # A log of a container may show the two streams in either order.
+    told = f"The key {new.key.name} ({new.key.scope}). Its secret begins with catalogue_ and is shown this once:"
+    print_line(told, sys.stderr)
     print_line(new.secret)
 
 
