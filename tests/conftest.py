@@ -39,6 +39,16 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         report.longrepr = f"{item.nodeid} was skipped, which CI does not allow: {report.longrepr[2]}"
 
 
+@pytest.hookimpl(hookwrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
+    """The same for a file that is skipped whole."""
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined]
+    if IN_CI and report.skipped:
+        report.outcome = "failed"
+        report.longrepr = f"{collector.nodeid} was skipped, which CI does not allow: {report.longrepr[2]}"
+
+
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """The folder with the picture collections and the pretrained network."""
