@@ -3,8 +3,6 @@
 import argparse
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import closing
-from datetime import UTC, datetime
 from itertools import islice
 
 from rich.console import Console
@@ -12,10 +10,9 @@ from rich.table import Table
 
 from searcher.workbench.audit import AuditEntry, AuditLog
 from searcher.workbench.audit_routes import AuditEntryReply
-from searcher.workbench.workbench import Workbench
-from shared.command_line import Subcommands, add_command, positive, settings_from
+from searcher.workbench.opening import opened_workbench
+from shared.command_line import Subcommands, add_command, positive
 from shared.errors import EXIT_OK
-from shared.logs import configure_logs
 from shared.terminal import cell, print_line
 
 _PAGE = 1000
@@ -41,9 +38,7 @@ def add_audit_command(subcommands: Subcommands) -> None:
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    settings = settings_from(arguments)
-    configure_logs(settings.log_format, settings.log_level)
-    with closing(Workbench.of(settings, lambda: datetime.now(UTC))) as bench:
+    with opened_workbench(arguments) as (bench, _):
         entries = islice(_entries(bench.audit, arguments.case), None if arguments.all else arguments.count)
         if arguments.json:
             for entry in entries:

@@ -1,10 +1,8 @@
 """`searcher cases` and `searcher judgements`: the ledger from the command line."""
 
 import argparse
-import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
@@ -14,9 +12,9 @@ from searcher.workbench.database import Database, new_engine
 from searcher.workbench.exporting import ExportFormat, export
 from searcher.workbench.ledger import CaseMissingError, Ledger
 from searcher.workbench.moving import copy_workbench
+from searcher.workbench.opening import opened_workbench, write_out
 from searcher.workbench.records import Case, CaseState
 from searcher.workbench.wire import ListedCase
-from searcher.workbench.workbench import Workbench
 from shared.command_line import Subcommands, add_command, settings_from
 from shared.errors import EXIT_OK, ConfigurationError
 from shared.logs import configure_logs
@@ -99,14 +97,7 @@ def _export(arguments: argparse.Namespace) -> int:
         text = export(found, wanted)
         images = sum(len(judgements) for _, judgements in found)
         ledger.audit("command line", "exported", arguments.case, {"format": wanted, "images": images})
-    if arguments.out is None:
-        sys.stdout.write(text)
-        return EXIT_OK
-    try:
-        arguments.out.write_text(text, encoding="utf-8", newline="")
-    except OSError as error:
-        raise ConfigurationError(f"--out: {arguments.out}: {error.strerror}") from error
-    print_line(f"{images} judged images written to {arguments.out}")
+    write_out(text, arguments.out, f"{images} judged images")
     return EXIT_OK
 
 
@@ -142,7 +133,5 @@ def _print_cases(cases: list[Case], console: Console) -> None:
 
 @contextmanager
 def _ledger(arguments: argparse.Namespace) -> Iterator[Ledger]:
-    settings = settings_from(arguments)
-    configure_logs(settings.log_format, settings.log_level)
-    with closing(Workbench.of(settings, lambda: datetime.now(UTC))) as bench:
+    with opened_workbench(arguments) as (bench, _):
         yield bench.ledger

@@ -4,7 +4,7 @@ import argparse
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from rich.console import Console
@@ -13,10 +13,9 @@ from rich.table import Table
 from searcher.people import COMMAND_LINE, Scope
 from searcher.workbench.key_routes import GRACE_SECONDS, GRACE_SECONDS_MAX, ListedKey, MadeKey
 from searcher.workbench.keys import Keys, NewKey
-from searcher.workbench.workbench import Workbench
-from shared.command_line import Subcommands, add_command, settings_from
+from searcher.workbench.opening import opened_workbench
+from shared.command_line import Subcommands, add_command
 from shared.errors import EXIT_OK
-from shared.logs import configure_logs
 from shared.terminal import cell, print_line
 
 FIRST_KEY = "administrator"
@@ -184,9 +183,7 @@ def _duration(text: str) -> timedelta | None:
 
 @contextmanager
 def _keys(arguments: argparse.Namespace) -> Iterator[Keys]:
-    settings = settings_from(arguments)
-    configure_logs(settings.log_format, settings.log_level)
-    with closing(Workbench.of(settings, _now)) as bench:
+    with opened_workbench(arguments) as (bench, _):
         yield bench.keys
 
 

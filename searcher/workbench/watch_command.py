@@ -1,9 +1,8 @@
 """`searcher watches` and `searcher decisions`, beside the database and so without a key."""
 
 import argparse
-import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,16 +13,15 @@ from searcher.people import COMMAND_LINE
 from searcher.spreadsheet import csv_text
 from searcher.workbench.decision_wire import DecisionReply
 from searcher.workbench.ledger import CaseMissingError
+from searcher.workbench.opening import opened_workbench, write_out
 from searcher.workbench.watch_records import NewWatch, WatchState
 from searcher.workbench.watch_wire import WatchReply
 from searcher.workbench.watches import WatchMissingError
 from searcher.workbench.watchwork import codes_of_case, told_of
 from searcher.workbench.workbench import Workbench
-from shared.command_line import Subcommands, add_command, settings_from
+from shared.command_line import Subcommands, add_command
 from shared.errors import EXIT_OK, ConfigurationError, QueryInvalidError
-from shared.logs import configure_logs
 from shared.rolling_window import to_milliseconds
-from shared.settings import Settings
 from shared.store.opening import open_store
 from shared.terminal import cell, print_line
 
@@ -85,7 +83,7 @@ def _add_decisions(subcommands: Subcommands) -> None:
 
 def _list(arguments: argparse.Namespace) -> int:
     state = None if arguments.state is None else WatchState(arguments.state)
-    with _workbench(arguments) as (bench, _):
+    with opened_workbench(arguments) as (bench, _):
         watches = list(_watches(bench, state))
     if arguments.json:
         for watch in watches:
@@ -96,7 +94,7 @@ def _list(arguments: argparse.Namespace) -> int:
 
 
 def _add(arguments: argparse.Namespace) -> int:
-    with _workbench(arguments) as (bench, settings):
+    with opened_workbench(arguments) as (bench, settings):
         with closing(open_store(settings)) as store:
             encoder = store.active_encoder()
         if encoder is None:
@@ -114,7 +112,7 @@ def _add(arguments: argparse.Namespace) -> int:
 
 
 def _change(arguments: argparse.Namespace) -> int:
-    with _workbench(arguments) as (bench, _):
+    with opened_workbench(arguments) as (bench, _):
         try:
             changed = bench.watches.change(arguments.watch, {"state": arguments.to_state}, None, "", COMMAND_LINE)
         except WatchMissingError as error:
@@ -127,7 +125,7 @@ def _change(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    with _workbench(arguments) as (bench, _):
+    with opened_workbench(arguments) as (bench, _):
         if arguments.case is not None:
             try:
                 bench.ledger.case(arguments.case)
@@ -137,14 +135,7 @@ def _export(arguments: argparse.Namespace) -> int:
         detail = {"decisions": len(found), "format": "json" if arguments.json else "csv"}
         bench.ledger.audit(COMMAND_LINE, "exported", arguments.case, detail)
     text = "".join(one.model_dump_json() + "\n" for one in found) if arguments.json else _csv(found)
-    if arguments.out is None:
-        sys.stdout.write(text)
-        return EXIT_OK
-    try:
-        arguments.out.write_text(text, encoding="utf-8", newline="")
-    except OSError as error:
-        raise ConfigurationError(f"--out: {arguments.out}: {error.strerror}") from error
-    print_line(f"{len(found)} decisions and reversals written to {arguments.out}")
+    write_out(text, arguments.out, f"{len(found)} decisions and reversals")
     return EXIT_OK
 
 
@@ -195,11 +186,3 @@ def _print(watches: list[WatchReply], console: Console) -> None:
         counts = watch.radius, watch.alerts_today, watch.alerts, watch.unjudged, share
         table.add_row(*(cell(str(value)) for value in (watch.watch_id, watch.state, *counts, watch.name)))
     console.print(table)
-
-
-@contextmanager
-def _workbench(arguments: argparse.Namespace) -> Iterator[tuple[Workbench, Settings]]:
-    settings = settings_from(arguments)
-    configure_logs(settings.log_format, settings.log_level)
-    with closing(Workbench.of(settings, lambda: datetime.now(UTC))) as bench:
-        yield bench, settings
