@@ -12,7 +12,7 @@ _Answer = TypeVar("_Answer")
 
 
 class Desk:
-    """Gives questions to a workbench. Searching goes on where its database is away; only what needs it is refused."""
+    """Gives questions to a workbench. Where its database is away, only what asks it is refused."""
 
     def __init__(self, open_workbench: Callable[[], Workbench], seconds: float) -> None:
         """A question may take `seconds`, opening included."""

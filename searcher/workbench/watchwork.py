@@ -76,7 +76,9 @@ class Watchwork:
         encoder_id = before.encoder_id if encoder is None else encoder.encoder_id
         wanted = replace(before, encoder_id=encoder_id, codes=codes or before.codes)
         wanted = replace(wanted, **{name: request.changes[name] for name in _WIDTH & request.changes.keys()})
-        if codes is not None or (_WIDTH | {"state"}) & request.changes.keys():
+        wider = codes is not None or (_WIDTH | {"state"}) & request.changes.keys()
+        # To pause or to end one needs no look at the window: that must always be possible.
+        if wider and request.changes.get("state", before.state) == WatchState.ACTIVE:
             await self._refuse_if_too_wide(wanted)
 
         def change(bench: Workbench) -> WatchReply:

@@ -115,6 +115,10 @@ def test_a_watch_that_would_raise_an_alert_for_very_many_images_is_refused(
     assert client.patch(f"/v1/watches/{narrow['watch_id']}", json={"radius": 8}).status_code == 422
     assert client.get(f"/v1/watches/{narrow['watch_id']}").json()["radius"] == 7
     opened(client, seeds=seeds, radius=12, filter={"n": [0, 1]})
+    made.put(*(image(f"cup-{n}", code_near(CODE, n)) for n in range(4)))
+    for state, status in (("paused", 200), ("active", 422), ("ended", 200)):
+        reply = client.patch(f"/v1/watches/{narrow['watch_id']}", json={"state": state})
+        assert reply.status_code == status, "what has become too wide can still be stopped"
 
 
 @pytest.mark.parametrize(
