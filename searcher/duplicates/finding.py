@@ -11,6 +11,8 @@ from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from searcher.duplicates.records import By, Found, FoundGroup, Member, Question, Same
 from searcher.duplicates.spread import arranged, single_thread
@@ -154,23 +156,41 @@ def _values(document: Document, question: Question) -> tuple[tuple[str, ...], tu
 def _groups(
     nodes: Mapping[int, Mapping[_Key, Sequence[int]]], edges: _Edges, question: Question, images: _Images
 ) -> Iterator[FoundGroup]:
-    joined = _Joined()
-    for left, right in _node_pairs(nodes, edges):
-        if left[1] == right[1] and all(one != other for one, other in zip(left[2], right[2], strict=True)):
-            joined.join(left, right)
-    if not question.differ and question.by is By.IMAGE:
-        for of_code in nodes.values():
-            for key, places in of_code.items():
-                if len(places) > 1:
-                    joined.join(key, key)
+    numbers: dict[_Key, int] = {}
+    joined = np.fromiter(
+        (numbers.setdefault(key, len(numbers)) for pair in _joined(nodes, edges, question) for key in pair), np.int32
+    ).reshape(-1, 2)
     if question.by is By.ITEM:
         # All pictures of an item that are in pairs hang together by it.
-        first: dict[str, _Key] = {}
-        for key in joined.nodes():
-            joined.join(first.setdefault(key[2][0], key), key)
-    for keys in joined.groups():
+        first: dict[str, int] = {}
+        by_item = [(first.setdefault(key[2][0], number), number) for key, number in numbers.items()]
+        joined = np.concatenate([joined, np.array(by_item, np.int32).reshape(-1, 2)])
+    for keys in _connected(list(numbers), joined):
         members = [images.member(key[0], place) for key in keys for place in nodes[key[0]][key]]
         yield arranged(sorted(members, key=lambda member: member.image_id), question.same)
+
+
+def _joined(
+    nodes: Mapping[int, Mapping[_Key, Sequence[int]]], edges: _Edges, question: Question
+) -> Iterator[tuple[_Key, _Key]]:
+    """The pairs that the question allows; a node of several images that are duplicates of each other is one with
+    itself."""
+    for left, right in _node_pairs(nodes, edges):
+        if left[1] == right[1] and all(one != other for one, other in zip(left[2], right[2], strict=True)):
+            yield left, right
+    if not question.differ and question.by is By.IMAGE:
+        for of_code in nodes.values():
+            yield from ((key, key) for key, places in of_code.items() if len(places) > 1)
+
+
+def _connected(keys: Sequence[_Key], joined: NDArray[np.int32]) -> Iterator[list[_Key]]:
+    """What hangs together by pairs of places in `keys`, (pairs, 2)."""
+    pairs = coo_array((np.ones(len(joined), np.bool_), (joined[:, 0], joined[:, 1])), shape=(len(keys), len(keys)))
+    _, labels = connected_components(pairs, directed=False)
+    found: defaultdict[int, list[_Key]] = defaultdict(list)
+    for key, label in zip(keys, labels.tolist(), strict=True):
+        found[label].append(key)
+    yield from found.values()
 
 
 def _node_pairs(nodes: Mapping[int, Mapping[_Key, Sequence[int]]], edges: _Edges) -> Iterator[tuple[_Key, _Key]]:
@@ -179,33 +199,3 @@ def _node_pairs(nodes: Mapping[int, Mapping[_Key, Sequence[int]]], edges: _Edges
         yield from ((keys[one], keys[other]) for other in range(len(keys)) for one in range(other))
     for left, right in zip(edges.lefts.tolist(), edges.rights.tolist(), strict=True):
         yield from product(nodes[left], nodes[right])
-
-
-class _Joined:
-    """Which nodes hang together (union and find, with paths halved: Tarjan and van Leeuwen, 1984)."""
-
-    def __init__(self) -> None:
-        self._parents: dict[_Key, _Key] = {}
-
-    def nodes(self) -> list[_Key]:
-        """All that were joined."""
-        return list(self._parents)
-
-    def join(self, one: _Key, other: _Key) -> None:
-        """Let the two hang together."""
-        self._parents[self._root(one)] = self._root(other)
-
-    def groups(self) -> list[list[_Key]]:
-        """What hangs together, in the order of joining."""
-        found: defaultdict[_Key, list[_Key]] = defaultdict(list)
-        for key in self._parents:
-            found[self._root(key)].append(key)
-        return list(found.values())
-
-    def _root(self, key: _Key) -> _Key:
-        parents = self._parents
-        parents.setdefault(key, key)
-        while parents[key] != key:
-            parents[key] = parents[parents[key]]
-            key = parents[key]
-        return key

@@ -27,7 +27,7 @@ CLIENTS = {
     "pdqhash": "shared/encoding/copy_code_pdq.py",
     "ir_measures": "searcher/evaluation/measures.py",
     "matplotlib": "searcher/evaluation/plots.py",
-    "scipy": "searcher/workbench/estimating.py",
+    "scipy": "searcher/workbench/estimating.py searcher/duplicates/finding.py",
     "alembic": "searcher/workbench/database.py searcher/workbench/migrations/",
     # One module for each subject; `database.py` alone opens and translates errors.
     "sqlalchemy": "searcher/workbench/",
