@@ -14,14 +14,17 @@ from searcher.spreadsheet import csv_text
 from searcher.workbench.decision_wire import DecisionReply
 from searcher.workbench.ledger import CaseMissingError
 from searcher.workbench.opening import opened_workbench, write_out
-from searcher.workbench.watch_records import NewWatch, WatchState
+from searcher.workbench.watch_records import KeptWatch, NewWatch, WatchState
+from searcher.workbench.watch_width import check_width, width_queries
 from searcher.workbench.watch_wire import WatchReply
 from searcher.workbench.watches import WatchMissingError
 from searcher.workbench.watchwork import codes_of_case, told_of
 from searcher.workbench.workbench import Workbench
 from shared.command_line import Subcommands, add_command
 from shared.errors import EXIT_OK, ConfigurationError, QueryInvalidError
-from shared.rolling_window import to_milliseconds
+from shared.rolling_window import to_milliseconds, window_start
+from shared.settings import Settings
+from shared.store import Store
 from shared.store.opening import open_store
 from shared.terminal import cell, print_line
 
@@ -94,26 +97,29 @@ def _list(arguments: argparse.Namespace) -> int:
 
 
 def _add(arguments: argparse.Namespace) -> int:
-    with opened_workbench(arguments) as (bench, settings):
-        with closing(open_store(settings)) as store:
-            encoder = store.active_encoder()
+    with opened_workbench(arguments) as (bench, settings), closing(open_store(settings)) as store:
+        encoder = store.active_encoder()
         if encoder is None:
             raise ConfigurationError("no encoder is active; run `indexer fit`")
         try:
             case = bench.ledger.case(arguments.case)
-            codes = codes_of_case(bench, case.case_id, encoder.encoder_id)
-            name, terms = arguments.name or case.name, _filter(arguments.filter)
-            new = NewWatch(case.case_id, name, "", encoder.encoder_id, codes, arguments.radius, terms)
-            made = told_of(bench, [bench.watches.open(new, COMMAND_LINE)], datetime.now(UTC))[0]
         except CaseMissingError as error:
             raise ConfigurationError(f"--case: there is no case {arguments.case}") from error
+        codes = codes_of_case(bench, case.case_id, encoder.encoder_id)
+        name, terms = arguments.name or case.name, _filter(arguments.filter)
+        new = NewWatch(case.case_id, name, "", encoder.encoder_id, codes, arguments.radius, terms)
+        _refuse_if_too_wide(new, store, settings)
+        made = told_of(bench, [bench.watches.open(new, COMMAND_LINE)], datetime.now(UTC))[0]
     print_line(made.model_dump_json() if arguments.json else f"watch {made.watch_id} is active")
     return EXIT_OK
 
 
 def _change(arguments: argparse.Namespace) -> int:
-    with opened_workbench(arguments) as (bench, _):
+    with opened_workbench(arguments) as (bench, settings):
         try:
+            if arguments.to_state is WatchState.ACTIVE:
+                with closing(open_store(settings)) as store:
+                    _refuse_if_too_wide(bench.watches.watch(arguments.watch), store, settings)
             changed = bench.watches.change(arguments.watch, {"state": arguments.to_state}, None, "", COMMAND_LINE)
         except WatchMissingError as error:
             raise ConfigurationError(
@@ -122,6 +128,14 @@ def _change(arguments: argparse.Namespace) -> int:
         told = told_of(bench, [changed], datetime.now(UTC))[0]
     print_line(told.model_dump_json() if arguments.json else f"watch {told.watch_id} is {told.state}")
     return EXIT_OK
+
+
+def _refuse_if_too_wide(watch: NewWatch | KeptWatch, store: Store, settings: Settings) -> None:
+    """QueryInvalidError where there would be an alert for very many images that are there already."""
+    visible_after_ms = to_milliseconds(window_start(datetime.now(UTC), settings.window_months))
+    for query in width_queries(watch, visible_after_ms):
+        found = store.nearest(query.encoder_id, query.code, query.count, query.radius, query.restriction)
+        check_width(watch, found.neighbours)
 
 
 def _export(arguments: argparse.Namespace) -> int:

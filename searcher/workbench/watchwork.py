@@ -8,18 +8,18 @@ import numpy as np
 
 from searcher.backend import Backend
 from searcher.cursors import decode_cursor, encode_cursor
-from searcher.resident.hamming_sum import HammingSum
 from searcher.search import Searcher
-from searcher.strategies import Query, StrategyName
+from searcher.strategies import StrategyName
 from searcher.watching.precision import precision_of, suggested_radius
 from searcher.workbench.casework import Casework
 from searcher.workbench.records import Case, CaseSeed, Verdict
-from searcher.workbench.watch_records import KeptWatch, NewWatch, WatchState, terms_of
+from searcher.workbench.watch_records import KeptWatch, NewWatch, WatchState
+from searcher.workbench.watch_width import check_width, width_queries
 from searcher.workbench.watch_wire import NewWatchRequest, WatchChange, WatchesReply, WatchReply
 from searcher.workbench.workbench import Workbench
 from shared.errors import QueryInvalidError
 from shared.rolling_window import to_milliseconds
-from shared.store import NEIGHBOURS_MAX, PageCursor, Restriction
+from shared.store import PageCursor
 from shared.watch import WATCH_CODES_MAX
 
 # What of a watch decides how much it finds, beside its codes.
@@ -123,15 +123,9 @@ class Watchwork:
         encoder = self._backend.encoder
         if encoder is None or encoder.encoder_id != watch.encoder_id:
             return  # It can't be run before there is.
-        restriction = Restriction(self._searcher.visible_after_ms(), terms_of(watch.filter))
-        for code in watch.codes:
-            query = Query(watch.encoder_id, HammingSum.plain(code), NEIGHBOURS_MAX, watch.radius, restriction)
+        for query in width_queries(watch, self._searcher.visible_after_ms()):
             found = await self._searcher.strategies.nearest(StrategyName.AUTO, query)
-            if len(found.neighbours) >= NEIGHBOURS_MAX:
-                raise QueryInvalidError(
-                    f"{NEIGHBOURS_MAX:,} visible images or more lie within {watch.radius} bits of what is watched "
-                    "for, and each would be an alert: take a smaller radius, or filters"
-                )
+            check_width(watch, found.neighbours)
 
 
 def told_of(bench: Workbench, watches: Sequence[KeptWatch], now: datetime) -> list[WatchReply]:

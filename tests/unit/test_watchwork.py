@@ -5,6 +5,8 @@ import io
 import json
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,12 @@ from starlette.testclient import TestClient
 
 from searcher.__main__ import main
 from searcher.watching.precision import precision_of, suggested_radius
-from searcher.workbench import watchwork
+from searcher.workbench import watch_width
 from searcher.workbench.outbox import Stream
 from searcher.workbench.watchwork import spread
 from searcher.workbench.workbench import Workbench
 from shared.match import Match
+from shared.rolling_window import to_milliseconds
 from shared.settings import Settings
 from shared.store import StoredEncoder
 from shared.store.opening import open_store
@@ -104,7 +107,7 @@ def test_a_case_is_watched_by_its_seeds_and_what_it_found_relevant(made: FakeSea
 def test_a_watch_that_would_raise_an_alert_for_very_many_images_is_refused(
     made: FakeSearcher, client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watchwork, "NEIGHBOURS_MAX", 3)
+    monkeypatch.setattr(watch_width, "NEIGHBOURS_MAX", 3)
     made.put(*(image(f"mug-{n}", code_near(CODE, 4 * n), attributes={"n": n}) for n in range(4)))
     seeds = [{"code": CODE.hex()}]
     refused = client.post("/v1/watches", json={"name": "Mugs", "radius": 8, "seeds": seeds})
@@ -203,7 +206,7 @@ def test_watches_and_decisions_on_the_command_line(
     watch = opened(client, seeds=[{"code": CODE.hex()}])
     judge(client, watch["case_id"], {"=mug": "relevant"})
     client.post(f"/v1/cases/{watch['case_id']}/decisions", json={"policy": "withdraw", "reason": "unsafe"})
-    url = ["--workbench-url", made.settings.workbench_url]
+    url = ["--workbench-url", made.settings.workbench_url, "--store-url", f"sqlite://{tmp_path}/catalogue.db"]
 
     def told(*command: str) -> str:
         assert main([*command, *url]) == 0
@@ -239,6 +242,37 @@ def test_a_watch_is_added_by_command_with_the_active_encoder(
     assert (watch["radius"], watch["filter"], watch["codes"]) == (9, {"colour": ["blue"]}, [CODE.hex()])
     adding[3] = "none"
     assert main(adding) == 2
+
+
+def test_a_watch_that_is_too_wide_is_refused_by_command_too(
+    client: TestClient,
+    made: FakeSearcher,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watch_width, "NEIGHBOURS_MAX", 3)
+    case = client.post("/v1/cases", json={"name": "Mugs", "seeds": [{"code": CODE.hex()}]}).json()["case_id"]
+    store_url = f"sqlite://{tmp_path}/catalogue.db"
+    urls = ["--workbench-url", made.settings.workbench_url, "--store-url", store_url]
+    now = to_milliseconds(datetime.now(UTC))
+
+    def put(*distances: int) -> None:
+        images = (image(f"mug-{n}", code_near(CODE, n), attributes={"n": n}) for n in distances)
+        with closing(open_store(Settings(_env_file=None, store_url=store_url))) as store:
+            store.activate_encoder(StoredEncoder(ENCODER.encoder_id, 256, b""))
+            store.write([replace(one, event_time_ms=now) for one in images], datetime.now(UTC))
+
+    put(0, 4, 8)
+    adding = ["watches", "add", "--case", case, "--json", *urls, "--radius"]
+    assert main([*adding, "8"]) == 2
+    assert "smaller radius" in capsys.readouterr().err
+    assert client.get("/v1/watches").json()["watches"] == [], "nothing is left behind"
+    assert main([*adding, "8", "--filter", "n=4"]) == main([*adding, "7"]) == 0
+    watch_id = json.loads(capsys.readouterr().out.splitlines()[-1])["watch_id"]
+    put(5)
+    codes = [main(["watches", action, watch_id, *urls]) for action in ("pause", "resume", "end")]
+    assert codes == [0, 2, 0], "what has become too wide can still be stopped"
 
 
 def test_precision_has_wilsons_interval() -> None:
