@@ -11,7 +11,8 @@ from shared.event_log import LogReader, LogScanner, LogWriter
 from shared.event_log.json_lines import JsonLinesLog, JsonLinesReader, JsonLinesScanner, JsonLinesWriter
 from shared.event_log.kafka_options import KafkaTopic
 from shared.event_log.line_format import EnvelopeLines, PlainLines, PublishedLines
-from shared.settings import MEBIBYTE, Settings
+from shared.settings import Settings
+from shared.settings.kinds import MEBIBYTE
 
 # Kafka allows 249 characters, and the topic of the dead letters has a longer name.
 _TOPIC = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,236}")

@@ -98,7 +98,7 @@ def test_only_the_settings_read_the_environment() -> None:
         if re.search(r"os\.environ|os\.getenv|getenv\(", path.read_text())
     ]
     # The decoder hands its children the loader's search path, and nothing else of the environment.
-    assert readers == ["shared/images/decoder.py", "shared/settings.py"]
+    assert readers == ["shared/images/decoder.py", "shared/settings/__init__.py"]
 
 
 def test_no_other_distribution_claims_our_package_names() -> None:
