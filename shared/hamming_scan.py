@@ -1,14 +1,16 @@
 """Hamming kernels of FAISS over plain arrays; the one module that imports it.
 
 Codes are uint8 arrays of shape (count, bytes), C-contiguous; whole 8 bytes take the fast kernels. FAISS spreads queries
-over threads, never the codes of one query, so callers cut the codes into slices and run them on `workers`: each of
-these threads uses itself alone, and FAISS lets go of Python's lock meanwhile.
+over threads, never the codes of one query, so callers cut the codes into slices and run them on `workers`, or `alone`:
+each of these threads uses itself alone, and FAISS lets go of Python's lock meanwhile.
 
 All distances of a block, and then a comparison with a bound, take two thirds of the time of FAISS's k-nearest heap,
 and no tie is cut.
 """
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import faiss
 import numpy as np
@@ -23,6 +25,17 @@ def workers(threads: int) -> ThreadPoolExecutor:
 def compute_alone() -> None:
     """Let FAISS start no threads from the one that calls this."""
     faiss.omp_set_num_threads(1)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Let FAISS start no threads from this one meanwhile."""
+    threads = faiss.omp_get_max_threads()
+    compute_alone()
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(threads)
 
 
 def distances(queries: NDArray[np.uint8], codes: NDArray[np.uint8]) -> NDArray[np.int32]:

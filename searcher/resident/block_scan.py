@@ -3,11 +3,15 @@
 What may be among the nearest is what is no further than a bound: the `count`-th nearest visible row of a sample, and
 then of all that was met so far, in whichever slice. So few rows are looked at beyond their distance. The codes of a
 block are gathered first where few of its rows are visible.
+
+The caller's thread scans one of the slices: it would only sleep meanwhile, and to wake a core takes as long as to compare
+a hundred thousand codes.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import TypeVar
 
@@ -18,8 +22,9 @@ from searcher.resident.measure import Distances, Measure
 from searcher.resident.nearest_kept import MaskOf, NearestKept
 from searcher.resident.row_table import Rows
 from searcher.resident.visibility import Visibility
+from shared import hamming_scan
 
-# The first rows of a slice give a bound before any is kept: so many in all queries, and so many for each hit.
+# The first rows give a bound before any is kept: so many in all queries, and so many for each hit.
 _SAMPLE = 1 << 14
 _SAMPLE_PER_HIT = 16
 _ROWS_REDUCED = 1 << 17
@@ -72,11 +77,11 @@ class BlockScan:
         bounds = [
             np.full(one.queries, one.most if radius is None else min(radius, one.most), np.int64) for one in measures
         ]
-        futures = [
-            self._executor.submit(self._nearest_of_slice, slice_, measures, bounds, visibility, count)
-            for slice_ in self._slices
-        ]
-        slices = [future.result() for future in futures]
+        scan = partial(self._nearest_of_slice, measures, bounds, visibility, count)
+        with hamming_scan.alone():
+            self._sample(measures, bounds, visibility, count)
+            futures = [self._executor.submit(scan, slice_) for slice_ in self._slices[1:]]
+            slices = [scan(slice_) for slice_ in self._slices[:1]] + [future.result() for future in futures]
         compared = sum(of_slice for _, of_slice in slices)
         return [
             Near(*found, compared)
@@ -98,21 +103,26 @@ class BlockScan:
         blocks = [edges for slice_ in self._slices for edges in _blocks(slice_, _ROWS_REDUCED)]
         return self._executor.map(part, blocks)
 
+    def _sample(
+        self, measures: Sequence[Measure], bounds: Sequence[NDArray[np.int64]], visibility: Visibility, count: int
+    ) -> None:
+        """Lower the bounds by the first rows."""
+        for measure, bound in zip(measures, bounds, strict=True):
+            sampled = max(_SAMPLE // measure.queries, _SAMPLE_PER_HIT * count)
+            block = self._block(0, min(sampled, len(self._codes)), visibility)
+            mask = visibility.mask(slice(0, len(block.codes))) if block.rows is None else None
+            NearestKept(measure, bound, count).sample(block.codes, mask)
+
     def _nearest_of_slice(
         self,
-        slice_: tuple[int, int],
         measures: Sequence[Measure],
         bounds: Sequence[NDArray[np.int64]],
         visibility: Visibility,
         count: int,
+        slice_: tuple[int, int],
     ) -> tuple[list[NearestKept], int]:
         kept = [NearestKept(measure, bound, count) for measure, bound in zip(measures, bounds, strict=True)]
         compared = 0
-        for one in kept:
-            sampled = max(_SAMPLE // one.queries, _SAMPLE_PER_HIT * count)
-            block = self._block(slice_[0], min(slice_[0] + sampled, slice_[1]), visibility)
-            whole = slice(block.start, block.start + len(block.codes))
-            one.sample(block.codes, visibility.mask(whole) if block.rows is None else None)
         for start, stop in _blocks(slice_, min(one.block_rows for one in measures)):
             block = self._block(start, stop, visibility)
             compared += block.compared
