@@ -4,6 +4,10 @@ Three blocks, each of length 1, one after the other: how often each word of a vo
 descriptors (Lowe, IJCV 2004), under the square root (Hellinger); the gradient histograms of `classic`; and a histogram
 of the whole picture's colours, under the square root. A block of which a picture has nothing is zeros.
 
+Descriptors are those of the picture at half its side, because SIFT doubles what it is given first: so its finest scale
+is that of the 224 pixels. At the whole side it costs 2.5 times as much on pictures of 32 x 32, and retrieves no better
+there; on photos of clothes it costs 6 times as much, and what it finds in addition (texture) retrieves worse.
+
 A word is a centre of k-means over descriptors of sampled pictures, rounded to whole numbers as descriptors are: so
 distances are whole numbers too, and the nearest word is the same whatever the order of additions.
 """
@@ -24,16 +28,17 @@ from numpy.typing import NDArray
 from shared.encoding.classic import ClassicEmbedder
 from shared.encoding.embedder import EmbedderSpec, refuse_other_weights
 from shared.errors import ConfigurationError
-from shared.images.picture import PREPROCESSING
+from shared.images.picture import PREPROCESSING, SIDE
 from shared.settings import Settings
 
 DESCRIPTORS_PER_PICTURE = 50
 """Taken for a vocabulary, those of strongest contrast: 2,000 pictures give at most 100,000."""
 
-_VERSION = "bovw/1"
+_VERSION = "bovw/2"
 _LENGTH = 128
 """Of a SIFT descriptor; its values are whole numbers up to 255."""
 _GRADIENTS, _COLOURS = 1296, 36
+_DESCRIBED_SIDE = SIDE // 2
 _PICTURES_AT_ONCE = 8
 _ITERATIONS = 30
 _SETTLED = 1.0
@@ -106,7 +111,7 @@ def open_bag_of_words(location: str, settings: Settings, stored: EmbedderSpec | 
 
 
 class BagOfWordsEmbedder:
-    """Word counts, gradients and colours; some 15 ms a picture on one core."""
+    """Word counts, gradients and colours; some 4 ms a picture on one core."""
 
     def __init__(self, vocabulary: Vocabulary, spec: EmbedderSpec, threads: int) -> None:
         self._words = vocabulary.words
@@ -130,8 +135,7 @@ class BagOfWordsEmbedder:
 
     def _embed_part(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         counts = np.stack([self._word_counts(picture) for picture in pixels])
-        gradients, colours = self._classic.histograms(pixels)
-        blocks = [np.sqrt(counts), gradients, np.sqrt(colours)]
+        blocks = [np.sqrt(counts), self._classic.gradients(pixels), np.sqrt(self._classic.colours(pixels))]
         return np.concatenate([_of_length_one(block) for block in blocks], axis=1).astype(np.float32)
 
     def _word_counts(self, picture: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -193,7 +197,8 @@ class _Threads:
 def _described(picture: NDArray[np.uint8]) -> tuple[Descriptors, NDArray[np.float64]]:
     """SIFT descriptors, and for each the contrast, place, size and angle of its key point, shape (count, 5)."""
     grey = cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2GRAY)
-    points, descriptors = cv2.SIFT.create().detectAndCompute(grey, None)
+    small = cv2.resize(grey, (_DESCRIBED_SIDE, _DESCRIBED_SIDE), interpolation=cv2.INTER_AREA)
+    points, descriptors = cv2.SIFT.create().detectAndCompute(small, None)
     if not points:
         return np.empty((0, _LENGTH), np.uint8), np.empty((0, 5))
     order = np.array([(point.response, *point.pt, point.size, point.angle) for point in points])

@@ -19,6 +19,7 @@ from shared.images.picture import PREPROCESSING, SIDE
 
 _VERSION = "classic/1"
 _PICTURES_AT_ONCE = 8
+"""Asked for at once. They are worked on one by one: what one needs stays in the caches, which is six times faster."""
 
 _ORIENTATIONS = 9
 _CELL = 32
@@ -26,6 +27,8 @@ _CELLS = SIDE // _CELL
 _BLOCKS = _CELLS - 1
 _VOTES_PER_LEVEL = 8
 """Votes of a gradient of one grey level, shared out between two orientations."""
+_UPPER_SHIFT = 26
+"""Both votes of a gradient go through one sum, the upper ones so many bits higher; a cell's sums are below 2 ** 22."""
 _FLAT_BLOCK = 30_000.0
 """Added (in squares) to a block's norm: a gradient of about one level a pixel is noise and counts half."""
 
@@ -41,14 +44,14 @@ _DIMENSIONS = _BLOCKS * _BLOCKS * 4 * _ORIENTATIONS + _GRID * _GRID * _COLOURS
 
 
 class ClassicEmbedder:
-    """Histograms of gradients and colours; about 2 ms a picture."""
+    """Histograms of gradients and colours; about 1 ms a picture."""
 
     def __init__(self) -> None:
-        self._lower_orientation, self._lower_votes, self._upper_votes = _gradient_tables()
+        self._lower_orientation, self._votes = _gradient_tables()
         self._colours = _colour_table()
         rows = np.arange(SIDE)
-        self._cell_of_pixel = _grid_index(rows // _CELL, _CELLS)
-        self._region_of_pixel = _grid_index(rows * _GRID // SIDE, _GRID)
+        self._first_bin_of_cell = _grid_index(rows // _CELL, _CELLS) * _ORIENTATIONS
+        self._first_bin_of_region = _grid_index(rows * _GRID // SIDE, _GRID) * _COLOURS
 
     @property
     def spec(self) -> EmbedderSpec:
@@ -58,17 +61,23 @@ class ClassicEmbedder:
 
     @property
     def batch_size(self) -> int:
-        """Small: what the processor's caches hold."""
+        """Small: a picture gains nothing from the others."""
         return _PICTURES_AT_ONCE
 
     def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """See `Embedder.embed`."""
-        starts = range(0, len(pixels), _PICTURES_AT_ONCE)
-        return np.concatenate([self._embed_part(pixels[start : start + _PICTURES_AT_ONCE]) for start in starts])
+        gradients = self.gradients(pixels) / _BLOCKS
+        colours = self._colour_regions(pixels).reshape(len(pixels), -1) * (_COLOUR_SHARE / _GRID)
+        return np.concatenate([gradients, colours], axis=1).astype(np.float32)
 
-    def histograms(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The two parts alone: gradients (count, 1296), and the shares of colours in the whole picture (count, 36)."""
-        return self._gradient_blocks(pixels).reshape(len(pixels), -1), self.colours(pixels)
+    def gradients(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """The gradient part alone, each block of a length up to 1, shape (count, 1296)."""
+        cells = np.stack([self._cells(picture) for picture in pixels])
+        corners = [cells[:, y : y + _BLOCKS, x : x + _BLOCKS] for y in (0, 1) for x in (0, 1)]
+        blocks = np.concatenate(corners, axis=-1)
+        norms = np.sqrt((blocks * blocks).sum(axis=-1, keepdims=True) + _FLAT_BLOCK**2)
+        normalised: NDArray[np.float64] = (blocks / norms).reshape(len(pixels), -1)
+        return normalised
 
     def colours(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
         """The shares of colours in the whole picture, shape (count, 36)."""
@@ -76,52 +85,39 @@ class ClassicEmbedder:
         shares: NDArray[np.float64] = (regions * regions).mean(axis=1)
         return shares
 
-    def _embed_part(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        gradients = self._gradient_blocks(pixels) / _BLOCKS
-        colours = self._colour_regions(pixels) * (_COLOUR_SHARE / _GRID)
-        count = len(pixels)
-        return np.concatenate([gradients.reshape(count, -1), colours.reshape(count, -1)], axis=1).astype(np.float32)
-
-    def _gradient_blocks(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """Normalised histograms, shape (count, 6, 6, 36)."""
-        gradient = _strongest_gradient(pixels)
-        lower = self._lower_orientation[gradient]
-        upper = np.where(lower + 1 == _ORIENTATIONS, 0, lower + 1)
-        bins = _CELLS * _CELLS * _ORIENTATIONS
-        votes = _histograms(self._cell_of_pixel * _ORIENTATIONS + lower, bins, self._lower_votes[gradient])
-        votes += _histograms(self._cell_of_pixel * _ORIENTATIONS + upper, bins, self._upper_votes[gradient])
-        cells = votes.reshape(len(pixels), _CELLS, _CELLS, _ORIENTATIONS)
-        corners = [cells[:, y : y + _BLOCKS, x : x + _BLOCKS] for y in (0, 1) for x in (0, 1)]
-        blocks = np.concatenate(corners, axis=-1)
-        norms: NDArray[np.float64] = np.sqrt((blocks * blocks).sum(axis=-1, keepdims=True) + _FLAT_BLOCK**2)
-        return blocks / norms
+    def _cells(self, picture: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """The votes of one picture's cells, shape (7, 7, 9)."""
+        gradient = _strongest_gradient(picture)
+        bins = self._lower_orientation[gradient] + self._first_bin_of_cell
+        sums = np.bincount(bins.ravel(), self._votes[gradient].ravel(), _CELLS * _CELLS * _ORIENTATIONS)
+        both = sums.astype(np.int64).reshape(_CELLS, _CELLS, _ORIENTATIONS)
+        upper = both >> _UPPER_SHIFT
+        lower = both - (upper << _UPPER_SHIFT)
+        return (lower + np.roll(upper, 1, axis=-1)).astype(np.float64)
 
     def _colour_regions(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Square roots of the shares of colours, shape (count, 16, 36)."""
-        levels = pixels.astype(np.int32) >> 3
-        colour = self._colours[(levels[..., 0] << 10) | (levels[..., 1] << 5) | levels[..., 2]]
-        counts = _histograms(self._region_of_pixel * _COLOURS + colour, _GRID * _GRID * _COLOURS, None)
+        counts = np.stack([self._colour_counts(picture) for picture in pixels])
         return np.sqrt(counts.reshape(len(pixels), _GRID * _GRID, _COLOURS) / (SIDE * SIDE / _GRID**2))
 
+    def _colour_counts(self, picture: NDArray[np.uint8]) -> NDArray[np.int64]:
+        red, green, blue = (picture[..., channel].astype(np.int32) >> 3 for channel in range(3))
+        bins = self._colours[(red << 10) | (green << 5) | blue] + self._first_bin_of_region
+        return np.bincount(bins.ravel(), minlength=_GRID * _GRID * _COLOURS)
 
-def _strongest_gradient(pixels: NDArray[np.uint8]) -> NDArray[np.int32]:
-    """For each pixel the index into the gradient tables, from the channel where the gradient is largest."""
-    levels = pixels.astype(np.int32)
+
+def _strongest_gradient(picture: NDArray[np.uint8]) -> NDArray[np.int32]:
+    """For each pixel the index into the gradient tables, from the (first) channel where the gradient is largest."""
+    levels = np.ascontiguousarray(picture.transpose(2, 0, 1)).astype(np.int32)
     across = np.zeros_like(levels)
     down = np.zeros_like(levels)
     np.subtract(levels[:, :, 2:], levels[:, :, :-2], out=across[:, :, 1:-1])
     np.subtract(levels[:, 2:], levels[:, :-2], out=down[:, 1:-1])
-    channel = (across * across + down * down).argmax(axis=-1)[..., None]
-    index: NDArray[np.int32] = np.take_along_axis((down + 255) * 511 + across + 255, channel, axis=-1)[..., 0]
-    return index
-
-
-def _histograms(bins: NDArray[np.int64], size: int, votes: NDArray[np.int32] | None) -> NDArray[np.float64]:
-    """One histogram of `size` bins for each picture; `bins` and `votes` have the shape (count, 224, 224)."""
-    count = len(bins)
-    offsets = np.arange(count)[:, None, None] * size
-    weights = None if votes is None else votes.ravel()
-    return np.bincount((bins + offsets).ravel(), weights, count * size).reshape(count, size).astype(np.float64)
+    red, green, blue = across * across + down * down
+    index = (down + 255) * 511 + across + 255
+    strongest: NDArray[np.int32] = np.where(green > red, index[1], index[0])
+    np.copyto(strongest, index[2], where=blue > np.maximum(red, green))
+    return strongest
 
 
 def _grid_index(row: NDArray[np.int64], width: int) -> NDArray[np.int64]:
@@ -129,19 +125,19 @@ def _grid_index(row: NDArray[np.int64], width: int) -> NDArray[np.int64]:
     return row[:, None] * width + row[None, :]
 
 
-def _gradient_tables() -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
-    """For every pair of differences (down, across): the lower of the two nearest orientations, the votes for both."""
+def _gradient_tables() -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """For every pair of differences (down, across): the lower of the two nearest orientations, the votes for both.
+
+    The votes are one whole number: those for the lower, and 2 ** 26 times those for the upper.
+    """
     differences = np.arange(-255, 256)
     down, across = (axis.ravel() for axis in np.meshgrid(differences, differences, indexing="ij"))
     magnitude = np.hypot(across, down) * _VOTES_PER_LEVEL
     position = np.mod(np.arctan2(down, across), np.pi) / np.pi * _ORIENTATIONS - 0.5
     lower = np.floor(position)
     upper_share = position - lower
-    return (
-        lower.astype(np.int64) % _ORIENTATIONS,
-        np.rint(magnitude * (1 - upper_share)).astype(np.int32),
-        np.rint(magnitude * upper_share).astype(np.int32),
-    )
+    votes = np.rint(magnitude * (1 - upper_share)) + np.rint(magnitude * upper_share) * 2**_UPPER_SHIFT
+    return lower.astype(np.int64) % _ORIENTATIONS, votes
 
 
 def _colour_table() -> NDArray[np.int64]:
