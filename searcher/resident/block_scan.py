@@ -4,8 +4,8 @@ What may be among the nearest is what is no further than a bound: the `count`-th
 then of all that was met so far, in whichever slice. So few rows are looked at beyond their distance. The codes of a
 block are gathered first where few of its rows are visible.
 
-The caller's thread scans one of the slices: it would only sleep meanwhile, and to wake a core takes as long as to compare
-a hundred thousand codes.
+The caller's thread scans one of the slices: it would only sleep meanwhile, and to wake it takes as long as to compare a
+hundred thousand codes.
 """
 
 from collections.abc import Callable, Iterator, Sequence
