@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from searcher.workbench.desk import Desk
-from searcher.workbench.outbox import Stream
-from shared.event_log import LogScanner, LogWriter, NewRecord
+from searcher.workbench.outbox import Lease, OutgoingEvent, Stream
+from shared.event_log import LogScanner, NewRecord, PublishedWriter
 from shared.metrics import SearcherMetrics
 
 _BATCH = 500
@@ -23,7 +23,9 @@ class PublishDuty:
     """Appends a stream's events to its log.
 
     Before an append the log's end is written into the lease, after it that the log has the events, in one transaction.
-    Whoever finds an end in the lease looks at what the log has from there on before appending anything.
+    Whoever appends looks what the log has from that end on, and appends what is missing. Nobody else appends to a file
+    between this look and the append, so an event is there once whatever happens. Kafka can't be kept from others: who
+    stands still in between until the lease is over and another has published repeats a batch.
     """
 
     def __init__(
@@ -31,7 +33,7 @@ class PublishDuty:
         stream: Stream,
         desk: Desk,
         holder: str,
-        opening: tuple[Callable[[], LogWriter], Callable[[], LogScanner]],
+        opening: tuple[Callable[[], PublishedWriter], Callable[[], LogScanner]],
         *,
         now: Callable[[], datetime],
         metrics: SearcherMetrics,
@@ -45,11 +47,11 @@ class PublishDuty:
         self._now = now
         self._metrics = metrics
         self._forget_at = now()
-        self._writer: LogWriter | None = None
+        self._writer: PublishedWriter | None = None
         self._scanner: LogScanner | None = None
 
     async def step(self) -> bool:
-        """Publish some events; settles first what was begun before."""
+        """Publish some events, but for those that are there from what was begun before."""
         waiting = await self._desk.ask(lambda bench: bench.outbox.oldest_unpublished(self._stream))
         age = 0.0 if waiting is None else (self._now() - waiting).total_seconds()
         self._metrics.publish_lag_seconds.labels(self._stream).set(max(0.0, age))
@@ -59,20 +61,17 @@ class PublishDuty:
         lease = await self._desk.ask(lambda bench: bench.outbox.lease(self.name, self._holder, _LEASE_SECONDS))
         if lease is None:
             return False
-        if lease.attempt is not None:
-            attempt = lease.attempt
-            there = await asyncio.to_thread(self._there, attempt)
-            await self._desk.ask(lambda bench: bench.outbox.published(lease, there))
-            return True
-        ends = await asyncio.to_thread(self._opened_scanner().end_positions)
-        await self._desk.ask(lambda bench: bench.outbox.begin(lease, ends))
+        since = lease.attempt
+        if since is None:
+            since = await asyncio.to_thread(self._opened_scanner().end_positions)
+        begun = since
+        await self._desk.ask(lambda bench: bench.outbox.begin(lease, begun))
         events = await self._desk.ask(lambda bench: bench.outbox.unpublished(self._stream, _BATCH))
-        if self._now() + _APPEND > lease.until:
+        there = await asyncio.to_thread(self._append_missing, lease, events, begun)
+        if there is None:
             return True
-        records = [NewRecord(event.event_id.encode(), event.body.encode()) for event in events]
-        await asyncio.to_thread(self._opened_writer().append, records)
-        await self._desk.ask(lambda bench: bench.outbox.published(lease, [event.event_id for event in events]))
-        self._metrics.published.labels(self._stream).inc(len(events))
+        await self._desk.ask(lambda bench: bench.outbox.published(lease, list(there)))
+        self._metrics.published.labels(self._stream).inc(len(there))
         return True
 
     async def close(self) -> None:
@@ -88,11 +87,24 @@ class PublishDuty:
             await self._desk.ask(lambda bench: bench.outbox.forget(now - _KEPT))
             self._forget_at = now + _FORGET_EVERY
 
-    def _there(self, since: Mapping[str, int]) -> Sequence[str]:
-        """The ids of the events that the log has from these positions on."""
-        return [event_id for record in self._opened_scanner().scan(since) if (event_id := _event_id_of(record.value))]
+    def _append_missing(
+        self, lease: Lease, events: Sequence[OutgoingEvent], since: Mapping[str, int]
+    ) -> set[str] | None:
+        """Append those events that the log lacks from these positions on; the ids of all that it has then.
 
-    def _opened_writer(self) -> LogWriter:
+        None, and nothing appended, where the lease is about to end.
+        """
+        writer = self._opened_writer()
+        with writer.alone():
+            scanned = self._opened_scanner().scan(since)
+            there = {event_id for record in scanned if (event_id := _event_id_of(record.value)) is not None}
+            if self._now() + _APPEND > lease.until:
+                return None
+            missing = [event for event in events if event.event_id not in there]
+            writer.append([NewRecord(event.event_id.encode(), event.body.encode()) for event in missing])
+        return there | {event.event_id for event in missing}
+
+    def _opened_writer(self) -> PublishedWriter:
         if self._writer is None:
             self._writer = self._open_writer()
         return self._writer

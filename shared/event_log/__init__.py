@@ -5,6 +5,7 @@ offsets. Every method may raise EventLogUnavailableError (retriable). A reader b
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Protocol
@@ -110,3 +111,13 @@ class LogWriter(Protocol):
 
     def close(self) -> None:
         """Free connections and files; what `append` took is durable already."""
+
+
+class PublishedWriter(LogWriter, Protocol):
+    """Appends to a log that is looked into first, so that nothing is in it twice."""
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Keep others from appending between a look and an append, where the log can do that: a file, on one machine.
+
+        EventLogUnavailableError where another keeps it.
+        """

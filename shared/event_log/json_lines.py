@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import quote
@@ -259,20 +260,29 @@ class JsonLinesWriter:
         self._path = log_file.path
         self._clock = clock
         self._sleep = sleep
+        # Open while it is locked.
+        self._file: FileIO | None = None
 
     def append(self, records: Sequence[NewRecord]) -> None:
         """Append all in one go; none where one is too large or has no value to write."""
         if not records:
             return
         lines = b"".join(self._line(record) for record in records)
-        with _translated_errors(self._path):
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._path.open("a+b", buffering=0) as file:
-                self._lock(file.fileno())
-                size = os.fstat(file.fileno()).st_size
-                append_lines(file.fileno(), lines, cut_torn_tail=self._log_file.line_format.written_here_only)
+        with self._locked() as file:
+            size = os.fstat(file.fileno()).st_size
+            append_lines(file.fileno(), lines, cut_torn_tail=self._log_file.line_format.written_here_only)
             if size == 0:
                 sync_folder(self._path.parent)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else on this machine appends meanwhile; EventLogUnavailableError where another holds on to it."""
+        with self._locked() as file:
+            self._file = file
+            try:
+                yield
+            finally:
+                self._file = None
 
     def close(self) -> None:
         """Nothing is kept open."""
@@ -285,6 +295,17 @@ class JsonLinesWriter:
                 "CATALOGUE_DEAD_LETTER_BYTES_MAX allows"
             )
         return line + b"\n"
+
+    @contextmanager
+    def _locked(self) -> Iterator[FileIO]:
+        with _translated_errors(self._path):
+            if self._file is not None:
+                yield self._file
+                return
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._path.open("a+b", buffering=0) as file:
+                self._lock(file.fileno())
+                yield file
 
     def _lock(self, descriptor: int) -> None:
         for _ in range(_APPEND_TRIES):

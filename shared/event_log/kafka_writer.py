@@ -1,8 +1,8 @@
 """Appending to a Kafka topic, which is made where it is missing."""
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from shared.errors import BadInputHaltError
@@ -46,6 +46,11 @@ class KafkaWriter:
             except KafkaError:
                 self.close()
                 raise
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Kafka keeps nobody from a topic: others may append meanwhile."""
+        yield
 
     def close(self) -> None:
         """Close the connections."""

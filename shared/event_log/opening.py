@@ -7,7 +7,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 import structlog
 
 from shared.errors import ConfigurationError
-from shared.event_log import LogReader, LogScanner, LogWriter
+from shared.event_log import LogReader, LogScanner, LogWriter, PublishedWriter
 from shared.event_log.json_lines import JsonLinesLog, JsonLinesReader, JsonLinesScanner, JsonLinesWriter
 from shared.event_log.kafka_options import KafkaTopic
 from shared.event_log.line_format import EnvelopeLines, PlainLines, PublishedLines
@@ -81,7 +81,7 @@ def open_match_writer(settings: Settings) -> LogWriter:
     return _writer(_matches(settings), settings, let_in=True)
 
 
-def open_published_writer(settings: Settings, stream: str) -> LogWriter:
+def open_published_writer(settings: Settings, stream: str) -> PublishedWriter:
     """What others are told in this stream (alerts, decisions), to append to."""
     return _writer(_published(stream, settings), settings)
 
@@ -108,7 +108,7 @@ def _scanner(log: JsonLinesLog | KafkaTopic, settings: Settings) -> LogScanner:
     return KafkaScanner(log, settings)
 
 
-def _writer(log: JsonLinesLog | KafkaTopic, settings: Settings, *, let_in: bool = False) -> LogWriter:
+def _writer(log: JsonLinesLog | KafkaTopic, settings: Settings, *, let_in: bool = False) -> PublishedWriter:
     if isinstance(log, JsonLinesLog):
         return JsonLinesWriter(log)
     from shared.event_log.kafka_writer import KafkaWriter  # noqa: PLC0415

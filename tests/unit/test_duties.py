@@ -1,12 +1,14 @@
 """What a searcher does beside answering: runs over the window, matches that become alerts, events that go out once."""
 
+import asyncio
 import base64
 import json
 import random
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -26,7 +28,7 @@ from searcher.workbench.records import CaseSeed
 from searcher.workbench.watch_records import DeliveryState, KeptWatch, NewWatch, WatchState
 from searcher.workbench.workbench import Workbench
 from shared.errors import ConfigurationError, EventLogUnavailableError, RejectedError, RejectionReason
-from shared.event_log import LogScanner, LogWriter, NewRecord
+from shared.event_log import LogScanner, NewRecord, PublishedWriter
 from shared.event_log.opening import open_published_scanner, open_published_writer
 from shared.match import Match, to_new_record
 from shared.settings import Settings
@@ -285,13 +287,36 @@ class KilledError(BaseException):
 class DyingWriter:
     """A log that appends `appended` of the records, and then the process dies, or it says that it is away."""
 
-    writer: LogWriter
+    writer: PublishedWriter
     error: BaseException
     appended: int | None = None
 
     def append(self, records: Sequence[NewRecord]) -> None:
         self.writer.append(records[: self.appended])
         raise self.error
+
+    def alone(self) -> AbstractContextManager[None]:
+        return self.writer.alone()
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+
+@dataclass
+class SlowWriter:
+    """A log that is written to by who stands still just before it, while `meanwhile` happens."""
+
+    writer: PublishedWriter
+    meanwhile: Callable[[], None]
+
+    def append(self, records: Sequence[NewRecord]) -> None:
+        self.writer.append(records)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        self.meanwhile()
+        with self.writer.alone():
+            yield
 
     def close(self) -> None:
         """Nothing to free."""
@@ -304,11 +329,16 @@ class Published:
     made: FakeSearcher
     desk: Desk
 
-    def duty(self, holder: str = "a", wrap: Callable[[LogWriter], LogWriter] = lambda writer: writer) -> PublishDuty:
+    def duty(
+        self,
+        holder: str = "a",
+        wrap: Callable[[PublishedWriter], PublishedWriter] = lambda writer: writer,
+        now: Callable[[], datetime] | None = None,
+    ) -> PublishDuty:
         settings, stream = self.made.settings, Stream.ALERTS
         opening = lambda: wrap(open_published_writer(settings, stream)), self.scanner
         return PublishDuty(
-            stream, self.desk, holder, opening, now=lambda: self.made.now, metrics=self.made.parts.metrics
+            stream, self.desk, holder, opening, now=now or (lambda: self.made.now), metrics=self.made.parts.metrics
         )
 
     def scanner(self) -> LogScanner:
@@ -398,6 +428,29 @@ async def test_nothing_is_appended_when_the_lease_is_about_to_end(
     while await duty.step():
         pass
     assert published.image_ids() == ["a"]
+
+
+async def test_who_stands_still_before_appending_repeats_nothing_that_another_has_appended_to_the_file(
+    made: FakeSearcher, bench: Workbench, published: Published
+) -> None:
+    bench.alerts.take([match(opened(bench), image_id) for image_id in "ab"])
+
+    async def take_over() -> None:
+        other = published.duty("b")
+        while await other.step():
+            pass
+
+    def stand_still() -> None:
+        made.now += timedelta(minutes=2)
+        asyncio.run(take_over())
+        assert published.image_ids() == ["a", "b"]
+
+    # Its clock stood still with it, so it can't know that its lease is over.
+    own_clock = made.now
+    slow = published.duty(wrap=lambda writer: SlowWriter(writer, stand_still), now=lambda: own_clock)
+    with pytest.raises(LeaseLostError):
+        await slow.step()
+    assert published.image_ids() == ["a", "b"]
 
 
 # Receivers

@@ -324,6 +324,18 @@ def test_a_writer_gives_up_on_a_file_that_another_holds(path: Path, time: FakeTi
     assert path.read_bytes() == b"one\n"
 
 
+def test_whoever_is_alone_appends_while_others_are_kept_from_it(path: Path, time: FakeTime) -> None:
+    log = JsonLinesLog(path, PLAIN, LINE_BYTES_MAX)
+    writer, other = JsonLinesWriter(log), JsonLinesWriter(log, sleep=time.sleep)
+    with writer.alone():
+        with pytest.raises(EventLogUnavailableError, match="another process"):
+            other.append([NewRecord(None, b"{}")])
+        writer.append([NewRecord(None, b"1")])
+        writer.append([NewRecord(None, b"2")])
+    other.append([NewRecord(None, b"3")])
+    assert path.read_bytes() == b"1\n2\n3\n"
+
+
 def test_an_envelope_keeps_every_byte_and_gets_a_timestamp(path: Path) -> None:
     log_file = JsonLinesLog(path, EnvelopeLines(), LINE_BYTES_MAX)
     records = [
