@@ -1,7 +1,7 @@
 """Near-duplicates among hits: the best one is shown, and how many others it stands for."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -9,8 +9,7 @@ from shared.hash_code import hamming_distances
 from shared.store import Neighbour
 
 
-@dataclass(frozen=True, slots=True)
-class Folded:
+class Folded(NamedTuple):
     """A hit, and the ids of later ones that are nearer to it than the folding radius."""
 
     neighbour: Neighbour

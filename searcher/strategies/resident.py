@@ -185,11 +185,12 @@ def _behind(after: tuple[int, str] | None, hits: ResidentHits) -> ResidentHits:
 
 def _documents_of(encoder_id: str, hits: ResidentHits) -> list[Document | None]:
     """The documents of the hits, without thumbnail, as far as what they show is in memory."""
-    columns = zip(
-        hits.image_ids, hits.versions.tolist(), hits.event_times_ms.tolist(), hits.codes, hits.shown(), strict=True
-    )
+    codes, size = hits.codes.tobytes(), hits.codes.shape[1]
+    starts = range(0, len(codes), size)
+    times = hits.event_times_ms.tolist()
+    columns = zip(hits.image_ids, hits.versions.tolist(), times, starts, hits.shown(), strict=True)
     documents: list[Document | None] = []
-    for image_id, version, event_time_ms, code, shown in columns:
+    for image_id, version, event_time_ms, start, shown in columns:
         if shown is None:
             documents.append(None)
             continue
@@ -204,7 +205,7 @@ def _documents_of(encoder_id: str, hits: ResidentHits) -> list[Document | None]:
                 item_id=item_id,
                 image_url=image_url,
                 attributes=attributes,
-                codes={encoder_id: code.tobytes()},
+                codes={encoder_id: codes[start : start + size]},
             )
         )
     return documents

@@ -55,8 +55,7 @@ class Restriction:
     subcodes: Sequence[int] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Neighbour:
+class Neighbour(NamedTuple):
     """An image near a query: its distance in bits and its document, without thumbnail and codes."""
 
     distance: int
