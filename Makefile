@@ -31,8 +31,10 @@ check: install ## Format, lint and types, in seconds
 	$(BIN)/ruff check .
 	$(BIN)/mypy $(SOURCES)
 
-test: check ## The same, and all tests (ARGS=… for pytest); real servers need a Docker engine
-	$(BIN)/pytest $(ARGS)
+# Tests wait for servers more than they compute, so there are more processes of them than a small machine has cores; each
+# has servers of its own (about 3 GiB), and a file stays whole.
+test: check ## The same, and all tests in WORKERS=3 processes (ARGS=… for pytest); real servers need a Docker engine
+	$(BIN)/pytest --numprocesses $(or $(WORKERS),3) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 client: install ## Make deploy/client anew from the searcher's routes, after a change of the API
 	$(BIN)/python deploy/client/make_client.py

@@ -7,6 +7,7 @@ import socket
 import uuid
 import warnings
 from collections.abc import Iterator
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 DATA_VARIABLE = "CATALOGUE_TEST_DATA"
 IN_CI = os.environ.get("CI") == "true"
+
+_PORTS_FROM, _PORTS_EACH = 20_000, 700
 
 # On a busy machine an example may take long; what it takes says nothing of the code.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -59,10 +62,26 @@ def data_dir() -> Path:
 
 
 def free_port() -> int:
-    """A TCP port that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port that nothing listens on now, and that no other process of the tests is given."""
+    for port in _ports:
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("all ports of this process of the tests are taken")
+
+
+def _own_ports() -> Iterator[int]:
+    """Each process of one run of the tests (pytest-xdist calls them gw0, gw1 …) has its own, below those that systems
+    give to clients; where it begins among them differs, since other runs may be going on."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = _PORTS_FROM + worker * _PORTS_EACH
+    return cycle(first + (os.getpid() + step) % _PORTS_EACH for step in range(_PORTS_EACH))
+
+
+_ports = _own_ports()
 
 
 @pytest.fixture(scope="session")

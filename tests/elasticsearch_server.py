@@ -14,6 +14,8 @@ from tests.conftest import free_port
 from tests.programs import until
 
 IMAGE = "docker.elastic.co/elasticsearch/elasticsearch:9.5.0"
+# A server of minutes never earns back what the second compiler costs.
+SHORT_LIVED_JAVA = "-XX:TieredStopAtLevel=1"
 
 _START_SECONDS = 120
 _COPIES_MAX = 10_000
@@ -93,15 +95,15 @@ class ElasticsearchServer:
 
 @contextmanager
 def elasticsearch_server(
-    heap: str = "512m", memory: str = "2g", roles: Path | None = None
+    heap: str = "512m", memory: str = "2g", roles: Path | None = None, java: str = SHORT_LIVED_JAVA
 ) -> Iterator[ElasticsearchServer]:
     """A single node, empty. Everybody may do everything; or what the role `visitor` allows in the file `roles`, which
-    Elasticsearch reads again every five seconds."""
+    Elasticsearch reads again every five seconds. `java` are options of the virtual machine."""
     port = free_port()
     container = (
         DockerContainer(IMAGE, mem_limit=memory)
         .with_bind_ports(9200, port)
-        .with_env("ES_JAVA_OPTS", f"-Xms{heap} -Xmx{heap}")
+        .with_env("ES_JAVA_OPTS", f"-Xms{heap} -Xmx{heap} {java}")
         .with_env("discovery.type", "single-node")
         .with_env("xpack.security.enabled", "false" if roles is None else "true")
     )

@@ -14,6 +14,8 @@ from tests.conftest import free_port
 
 IMAGE = "apache/kafka:4.1.0"
 SECRETS = "/mnt/shared/secrets"
+# A broker of minutes never earns back what the second compiler costs.
+SHORT_LIVED_JAVA = "-XX:TieredStopAtLevel=1"
 
 _STARTED = "Kafka Server started"
 _START_SECONDS = 90
@@ -55,8 +57,10 @@ def kafka_server(
     advertised_port: int | None = None,
     advertised_secure_port: int | None = None,
     memory: str = "1g",
+    java: str = SHORT_LIVED_JAVA,
 ) -> Iterator[KafkaServer]:
     """A single broker; with `secrets`, a folder that its user may read, it has a SASL_SSL listener named SECURE too.
+    `java` are options of the virtual machine.
 
     With `advertised_port` it sends its clients there, to a proxy, and not to the port of `plain`; with
     `advertised_secure_port` likewise those of `secure`.
@@ -70,6 +74,7 @@ def kafka_server(
     container = (
         DockerContainer(IMAGE, mem_limit=memory)
         .with_bind_ports(9092, plain_port)
+        .with_env("KAFKA_OPTS", java)
         .with_env("KAFKA_NODE_ID", "1")
         .with_env("KAFKA_PROCESS_ROLES", "broker,controller")
         .with_env("KAFKA_LISTENERS", listeners)
@@ -111,6 +116,7 @@ def kafka_cluster(brokers: int = 3) -> Iterator[list[KafkaServer]]:
                 .with_bind_ports(9092, port)
                 .with_env("CLUSTER_ID", "5L6g3nShT-eMCtK--X86sw")
                 .with_env("KAFKA_HEAP_OPTS", "-Xms256m -Xmx256m")
+                .with_env("KAFKA_OPTS", SHORT_LIVED_JAVA)
                 .with_env("KAFKA_NODE_ID", str(node))
                 .with_env("KAFKA_PROCESS_ROLES", "broker,controller")
                 .with_env("KAFKA_LISTENERS", "PLAINTEXT://:9092,CONTROLLER://:9093,INTERNAL://:9094")
