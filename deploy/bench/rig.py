@@ -114,8 +114,8 @@ def _servers(stack: ExitStack) -> dict[str, str]:
     from tests.elasticsearch_server import elasticsearch_server  # noqa: PLC0415 (slow to import)
     from tests.kafka_server import kafka_server  # noqa: PLC0415
 
-    elasticsearch = stack.enter_context(elasticsearch_server(heap="1g", memory="3g"))
-    kafka = stack.enter_context(kafka_server(memory="2g"))
+    elasticsearch = stack.enter_context(elasticsearch_server(heap="1g", memory="3g", java=""))
+    kafka = stack.enter_context(kafka_server(memory="2g", java=""))
     return {"events_url": f"kafka://{kafka.plain}/catalogue-events", "store_url": elasticsearch.url}
 
 
