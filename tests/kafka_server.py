@@ -54,6 +54,7 @@ class KafkaServer:
 def kafka_server(
     secrets: Path | None = None,
     secure_options: Mapping[str, str] | None = None,
+    *,
     advertised_port: int | None = None,
     advertised_secure_port: int | None = None,
     memory: str = "1g",
