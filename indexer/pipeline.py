@@ -46,14 +46,24 @@ class Pipeline:
         self._parts = parts
         self._settings = settings
         self._turns = Turns()
-        size, linger = settings.write_batch_size, settings.linger_seconds
+        self._in_process = 0
+        size = settings.write_batch_size
+
+        def linger() -> float:
+            return settings.linger_seconds
+
         self._plans: Batcher[CatalogueEvent, Plan] = Batcher(self._plan, size, linger)
         self._codes: Batcher[DecodedImage, bytes] = Batcher(self._encode, parts.encoder.batch_size, linger)
-        self._writes: Batcher[Document, WriteOutcome] = Batcher(self._write, size, settings.write_linger_seconds)
+        self._writes: Batcher[Document, WriteOutcome] = Batcher(
+            # However long a write waits and takes, half of what may be in flight is left to the stages before it.
+            self._write,
+            min(size, max(1, settings.in_flight_records_max // 4)),
+            self._write_linger_seconds,
+        )
         self._dead_letters: Batcher[DeadLetter, None] = Batcher(self._dead_letter, size, linger)
         self._retries: Batcher[Retry, None] = Batcher(self._retry, size, linger)
         # What was written together is compared together: there is nothing more to wait for.
-        self._comparisons: Batcher[Written, None] = Batcher(self._compare, size, linger_seconds=0.0)
+        self._comparisons: Batcher[Written, None] = Batcher(self._compare, size, lambda: 0.0)
         self._limit = DeadLetterLimit(settings.dead_letters_consecutive_max, settings.dead_letters_share_max)
 
     async def run(self) -> None:
@@ -77,8 +87,12 @@ class Pipeline:
         started_ms = record.timestamp_ms
         if started_ms is None:
             started_ms = self._now_ms() if retry is None else retry.first_failed_ms
-        with self._limit.attempt() as attempt:
-            attempt.outcome = outcome = await self._process(record, retry, attempt)
+        self._in_process += 1
+        try:
+            with self._limit.attempt() as attempt:
+                attempt.outcome = outcome = await self._process(record, retry, attempt)
+        finally:
+            self._in_process -= 1
         if outcome in _FRESH:
             self._parts.metrics.event_to_indexed_seconds.observe(max(0.0, (self._now_ms() - started_ms) / 1000))
         return outcome
@@ -219,6 +233,12 @@ class Pipeline:
                 await self._comparisons.submit(written)
 
     # The stages that work in batches ------------------------------------------------------------------------------
+
+    def _write_linger_seconds(self) -> float:
+        """Long where records queue: they wait anyway, and fewer requests leave more of the machine to the rest."""
+        settings = self._settings
+        crowded = self._in_process > settings.in_flight_records_max // 2
+        return settings.write_linger_seconds if crowded else settings.linger_seconds
 
     async def _plan(self, events: Sequence[CatalogueEvent]) -> Sequence[Plan | Exception]:
         self._parts.metrics.batch_size.labels("plan").observe(len(events))

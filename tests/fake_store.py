@@ -41,7 +41,7 @@ class FakeStore:
     `away` makes every call fail, those of a feed too, and `feed_away` only these; `step_changes` is the most that a
     feed gives at a time; `held` makes `nearest` wait until it is set, and `waiting` tells that it does;
     `incomplete` is given as the reason of an incomplete answer; `asked` collects the counts that `nearest` was asked
-    for.
+    for, and `writes` how many documents each write had.
     """
 
     away: bool = False
@@ -52,6 +52,7 @@ class FakeStore:
     waiting: threading.Event = field(default_factory=threading.Event)
     incomplete: str | None = None
     asked: list[int] = field(default_factory=list)
+    writes: list[int] = field(default_factory=list)
     _encoder: StoredEncoder | None = None
     _watches: WatchList = NO_WATCHES
     _months: dict[str, str] = field(default_factory=dict)
@@ -93,6 +94,7 @@ class FakeStore:
 
     def write(self, documents: Sequence[Document], now: datetime) -> Sequence[WriteOutcome | RejectedError]:
         with self._answering():
+            self.writes.append(len(documents))
             for document in documents:
                 for encoder_id, code in document.codes.items():
                     self._check_length(encoder_id, code)

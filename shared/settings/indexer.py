@@ -25,12 +25,18 @@ class IndexerSettings(BaseModel):
         0.05, ge=0, le=10, description="Seconds that a batch waits for more records before it goes on unfilled."
     )
     write_linger_seconds: float = Field(
-        0.15,
+        1.0,
         ge=0,
         le=10,
-        description="The same for a write: a request costs the store far more than a document in it.",
+        description="The same for a write while more than half of CATALOGUE_IN_FLIGHT_RECORDS_MAX are in flight: what "
+        "queues waits anyway, and a request costs the store far more than a document in it.",
     )
-    write_batch_size: int = Field(256, ge=1, le=10_000, description="Documents written at once, at most.")
+    write_batch_size: int = Field(
+        256,
+        ge=1,
+        le=10_000,
+        description="Documents written at once, at most; and at most a quarter of CATALOGUE_IN_FLIGHT_RECORDS_MAX.",
+    )
     commit_interval_seconds: float = Field(
         1.0, ge=0, le=60, description="Seconds between commits: what a crash in between makes a worker do again."
     )

@@ -20,7 +20,7 @@ class Doubling:
 
 
 async def submit_all(doubling: Doubling, items: list[int], size_max: int = 4) -> list[int | BaseException]:
-    batcher = Batcher(doubling, size_max, linger_seconds=0.01)
+    batcher = Batcher(doubling, size_max, lambda: 0.01)
     runner = asyncio.create_task(batcher.run())
     answers = await asyncio.gather(*(batcher.submit(item) for item in items), return_exceptions=True)
     runner.cancel()
@@ -49,7 +49,7 @@ def test_a_failed_call_reaches_all_of_its_batch_and_the_next_batch_goes_on() -> 
 def test_a_submitter_that_was_cancelled_is_left_out() -> None:
     async def scenario() -> list[list[int]]:
         doubling = Doubling()
-        batcher = Batcher(doubling, 2, linger_seconds=10)
+        batcher = Batcher(doubling, 2, lambda: 10)
         gone = asyncio.create_task(batcher.submit(1))
         await asyncio.sleep(0)
         gone.cancel()
@@ -61,3 +61,34 @@ def test_a_submitter_that_was_cancelled_is_left_out() -> None:
         return doubling.batches
 
     assert asyncio.run(scenario()) == [[2]]
+
+
+def test_what_arrives_while_a_batch_is_handled_waits_from_its_arrival_on() -> None:
+    async def scenario() -> float:
+        loop, ahead = asyncio.get_running_loop(), [0.0]
+        clock = loop.time
+        loop.time = lambda: clock() + ahead[0]  # type: ignore[method-assign]
+        begun, go_on = asyncio.Event(), asyncio.Event()
+        handled_at: list[float] = []
+
+        async def handle(items: Sequence[int]) -> Sequence[int]:
+            handled_at.append(loop.time())
+            begun.set()
+            await go_on.wait()
+            return items
+
+        batcher = Batcher(handle, 2, lambda: 5.0)
+        runner = asyncio.create_task(batcher.run())
+        first = asyncio.gather(batcher.submit(1), batcher.submit(2))
+        await begun.wait()
+        second = asyncio.create_task(batcher.submit(3))
+        await asyncio.sleep(0)
+        ahead[0] += 60
+        released_at = loop.time()
+        go_on.set()
+        await asyncio.gather(first, second)
+        runner.cancel()
+        await asyncio.gather(runner, return_exceptions=True)
+        return handled_at[1] - released_at
+
+    assert asyncio.run(scenario()) < 4

@@ -69,7 +69,7 @@ class Rig:
 
 @asynccontextmanager
 async def running(**changed: object) -> AsyncIterator[Rig]:
-    settings = Settings(_env_file=None, linger_seconds=0.001, write_linger_seconds=0.001, **changed)  # type: ignore[arg-type]
+    settings = Settings(_env_file=None, **{"linger_seconds": 0.001, "write_linger_seconds": 0.001} | changed)  # type: ignore[arg-type]
     metrics = IndexerMetrics(CollectorRegistry())
     rig = Rig()
     patience = Patience(0.01, asyncio.sleep, random.Random(1), metrics, structlog.get_logger())
@@ -304,6 +304,18 @@ async def test_pictures_that_wait_together_are_embedded_together() -> None:
     async with running() as rig:
         await asyncio.gather(*(rig.put(event(f"image-{n}", picture=b"%d" % n)) for n in range(8)))
         assert max(rig.encoder.batches) == 4
+
+
+async def test_writes_of_a_worker_with_many_records_in_flight_wait_until_they_are_full() -> None:
+    async with running(in_flight_records_max=24, write_linger_seconds=10, linger_seconds=0) as rig:
+        assert await gathered(*(rig.put(event(f"{n}")) for n in range(20))) == [Outcome.INDEXED] * 20
+        # Fours come from the encoder. The last ones are too few to wait.
+        assert rig.store.writes[:2] == [6, 6]
+
+
+async def test_a_write_of_a_worker_with_few_records_in_flight_does_not_wait_for_more() -> None:
+    async with running(in_flight_records_max=16, write_linger_seconds=10, linger_seconds=0) as rig:
+        assert await gathered(*(rig.put(event(f"{n}")) for n in range(2))) == [Outcome.INDEXED] * 2
 
 
 async def test_events_of_one_image_pass_in_the_order_in_which_they_came() -> None:
