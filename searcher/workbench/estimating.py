@@ -7,8 +7,9 @@ there are. The limits are the numbers that the sample does not speak against, at
 speaks for them most (Buehler, JASA 1957; for strata of a finite population Wendell and Schmee, JASA 1996): they hold
 with at least their confidence for any catalogue, without approximation.
 
-The sample is drawn once, of a size that is fixed before, as Lewis, Yang and Frieder (arXiv 2108.12746) ask for: whoever
-draws again until a number pleases has looked at many chances, and none of them keeps its confidence.
+A sample's size is fixed before it is drawn, as Lewis, Yang and Frieder (arXiv 2108.12746) ask for. Whoever draws again
+until a number pleases has many chances to be wrong, so each further sample of a case must be surer than the one before
+(`sampling.confidence_of`).
 """
 
 from bisect import bisect_left

@@ -14,7 +14,7 @@ def words_of(estimate: EstimateReply, *, radius: int | None) -> list[str]:
 
 
 def _left(estimate: EstimateReply, left: LeftReply) -> list[str]:
-    confidence = f"{estimate.confidence * 100:.0f} %"
+    confidence = f"{estimate.confidence * 100:.5g} %"
     recall = f"You have found at least {(estimate.recall_low or 0) * 100:.0f} % of all relevant ones."
     return [
         f"About {left.estimate:,.0f} relevant pictures are left; with {confidence} confidence between {left.low:,} and "
@@ -51,7 +51,7 @@ def _doubts(estimate: EstimateReply) -> list[str]:
         )
     if estimate.drawn_before:
         doubts.append(
-            f"This is sample {estimate.drawn_before + 1} of the case. Each by itself is right in "
-            f"{estimate.confidence * 100:.0f} % of all cases; who draws until one pleases is right less often."
+            f"This is sample {estimate.drawn_before + 1} of the case. Each takes half the risk of the one before, so "
+            "it has wider limits: however often you draw before you stop, all are right in at least 90 % of all cases."
         )
     return doubts

@@ -23,7 +23,10 @@ from shared.errors import QueryInvalidError
 from shared.rolling_window import to_milliseconds
 from shared.store import Restriction
 
-CONFIDENCE = 0.95
+# Of a case's first sample. Each further one takes half the risk of the one before, so that all of them are right
+# together with twice this risk at most, whenever somebody stops drawing.
+_RISK = 0.05
+_HALVED_MAX = 20
 # Strata may be cut anyhow; these codes are enough to put near what is likely to be relevant.
 _ANCHORS_MAX = 256
 
@@ -131,6 +134,11 @@ class Sampling:
         return image_ids, drawn[0]
 
 
+def confidence_of(drawn_before: int) -> float:
+    """How sure the limits of a sample are, where so many of the case were drawn before it."""
+    return 1 - _RISK * 0.5 ** float(min(drawn_before, _HALVED_MAX))
+
+
 def _estimate(sample: Sample, then: Sequence[Judgement], now: Sequence[Judgement], waiting: int) -> EstimateReply:
     drawn, verdicts = sample.drawn, {one.image_id: one.verdict for one in now}
     strata = range(len(drawn.strata))
@@ -143,9 +151,10 @@ def _estimate(sample: Sample, then: Sequence[Judgement], now: Sequence[Judgement
     found = [one for one in now if one.verdict is Verdict.RELEVANT]
     before = {one.image_id for one in then}
     since = sum(one.image_id not in before and _was_there(one, sample) for one in found)
+    confidence = confidence_of(sample.drawn_before)
     left = None
     if not waiting:
-        left = LeftReply.of(limits(drawn.strata, relevant, unsure, CONFIDENCE), since)
+        left = LeftReply.of(limits(drawn.strata, relevant, unsure, confidence), since)
     of_then = since + sum(one.image_id in before for one in found)
     reply = EstimateReply(
         sample_id=sample.sample_id,
@@ -158,7 +167,7 @@ def _estimate(sample: Sample, then: Sequence[Judgement], now: Sequence[Judgement
         relevant=sum(relevant),
         unsure=sum(unsure),
         found=len(found),
-        confidence=CONFIDENCE,
+        confidence=confidence,
         left=left,
         recall_low=None if left is None else of_then / max(1, of_then + left.high),
         strata=None

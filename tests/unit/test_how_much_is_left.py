@@ -10,6 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from searcher.workbench.estimating import Limits, Stratum, draw_sample, limits
+from searcher.workbench.sampling import confidence_of
 from shared.document import Document, Kind
 from tests.described import described_client
 from tests.searchers import FakeSearcher, code_near, fake_searcher, image
@@ -49,6 +50,24 @@ def test_who_is_unsure_widens_the_limits() -> None:
     assert (unsure.estimate, unsure.low) == (sure.estimate, sure.low) == (30.0, 5)
     assert unsure.high > sure.high > 400
     assert limits(strata, [3, 0], [0, 0], 0.99).high > sure.high
+
+
+def test_who_draws_until_a_sample_pleases_is_wrong_in_one_of_ten_cases_at_most() -> None:
+    assert [confidence_of(drawn_before) for drawn_before in range(3)] == [0.95, 0.975, 0.9875]
+    assert sum(1 - confidence_of(drawn_before) for drawn_before in range(1000)) == pytest.approx(0.1, rel=0.001)
+    # An analyst who draws forty times from a thousand images, of which 75 are relevant: simulated, 2,000 times. Only a
+    # sample without any of them can have limits that are wrong.
+    stratum, truth = Stratum(1000, 50, 90), 75
+    found = np.random.default_rng(3).hypergeometric(truth, 1000 - truth, 50, (2000, 40))
+
+    def wrong(drawn_before: int) -> bool:
+        return limits([stratum, NOTHING], [0, 0], [0, 0], confidence_of(drawn_before)).high < truth
+
+    assert limits([stratum, NOTHING], [1, 0], [0, 0], 0.95).high > truth
+    shown = (found == 0) & [wrong(drawn_before) for drawn_before in range(40)]
+    assert shown.any(axis=1).mean() <= 0.1
+    alike = (found == 0) & wrong(0)
+    assert alike.any(axis=1).mean() > 0.3, "with the same risk each time one of them misleads him far too often"
 
 
 def test_a_sample_is_drawn_from_near_and_far_and_its_order_tells_nothing() -> None:
@@ -176,6 +195,8 @@ def test_a_sample_can_be_of_what_is_near_or_passes_a_filter(client: TestClient, 
     judge(client, case_id, cups, cups["image_ids"])
     told = estimated(client, case_id)
     assert (told["left"]["estimate"], told["left"]["low"]) == (0, 0)
+    assert told["confidence"] == 0.975
+    assert told["words"][0].startswith("About 0 relevant pictures are left; with 97.5 % confidence")
     assert any("sample 2 of the case" in words for words in told["words"])
 
 
