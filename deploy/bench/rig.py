@@ -119,6 +119,19 @@ def _servers(stack: ExitStack) -> dict[str, str]:
     return {"events_url": f"kafka://{kafka.plain}/catalogue-events", "store_url": elasticsearch.url}
 
 
+def postgresql(stack: ExitStack) -> dict[str, str]:
+    """The settings of a workbench in a real PostgreSQL, which several searchers can share."""
+    os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
+    from testcontainers.community.postgres import PostgresContainer  # noqa: PLC0415 (slow to import)
+
+    server = stack.enter_context(PostgresContainer("postgres:15", driver=None))
+    address = f"{server.get_container_host_ip()}:{server.get_exposed_port(5432)}"
+    return {
+        "workbench_url": f"postgresql://{server.username}@{address}/{server.dbname}",
+        "workbench_password": server.password,
+    }
+
+
 def memory_mebibytes(process_id: int, which: str = "VmRSS") -> float:
     """Resident memory of a process and its children, from /proc; with "RssAnon" without the pages of files."""
     kilobytes = 0
