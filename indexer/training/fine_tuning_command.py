@@ -50,6 +50,8 @@ def fine_tuned(settings: Settings, request: FineTuning) -> tuple[Embedder, Sampl
     _refuse_unwritable(request.weights_out)
     device = chosen_device(settings.device)
     backbone = open_backbone_to_train(settings)
+    if request.options.projection is not None:
+        backbone = backbone.projected(request.options.projection, request.options.seed)
     with _kept_pictures() as keeper:
         _, sample = asyncio.run(sample_source(settings, lambda: keeper, request.sample))
         places = sample.embeddings[:, 0].astype(np.int64)

@@ -13,7 +13,10 @@ WEIGHTS_SUFFIXES = (".pth", ".pt", ".safetensors")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to train. `margin` None: the loss's own. `negatives_within`: the field that groups pictures, or None."""
+    """How to train. `margin` None: the loss's own. `negatives_within`: the field that groups pictures, or None.
+
+    `projection`: dimensions of a linear layer that is put behind the network, None: none.
+    """
 
     loss: str = "triplet"
     miner: str = "semi-hard"
@@ -26,6 +29,7 @@ class Options:
     validation: float = 0.2
     seed: int = 0
     negatives_within: str | None = None
+    projection: int | None = None
 
 
 _DEFAULTS = Options()
@@ -47,6 +51,12 @@ def add_fine_tuning(command: argparse.ArgumentParser) -> None:
     group.add_argument("--margin", type=float, metavar="M", help="margin of the loss (default: .2, contrastive: 1)")
     group.add_argument(
         "--negatives-within", metavar="FIELD", help="take negatives from pictures with the same value of this field"
+    )
+    group.add_argument(
+        "--projection",
+        type=positive,
+        metavar="N",
+        help="put a linear layer to N dimensions behind the network, kept with its weights (default: none)",
     )
     group.add_argument("--epochs", type=positive, default=_DEFAULTS.epochs, metavar="N", help="default: %(default)s")
     group.add_argument(
@@ -81,4 +91,5 @@ def options_of(arguments: argparse.Namespace, validation: float, seed: int) -> O
         validation=validation,
         seed=seed,
         negatives_within=arguments.negatives_within,
+        projection=arguments.projection,
     )

@@ -21,12 +21,14 @@ from shared.encoding.network import (
     Backbone,
     NetworkEmbedder,
     Preparation,
+    Projected,
     Stages,
     chosen_device,
     chosen_format,
     on_device,
+    projected_file_name,
 )
-from shared.encoding.network_weights import random_state, read_state, state_sha256
+from shared.encoding.network_weights import PROJECTION_WEIGHT, random_state, read_state, state_sha256
 from shared.encoding.weights_file import cached_download, file_sha256
 from shared.errors import ConfigurationError, DependencyUnavailableError
 from shared.images.picture import SIDE
@@ -73,7 +75,8 @@ def build_backbone(family: str, location: str, weights: str) -> Backbone:
     module = module.eval().requires_grad_(False)
     dimensions = _probed_dimensions(module, preparation, f"{family}:{location}")
     digest = state_sha256(module.state_dict())
-    return Backbone(module, preparation, f"{family}:{name}", layer or POOLED, digest, dimensions, _file_name)
+    names = projected_file_name(_file_name) if isinstance(module, Projected) else _file_name
+    return Backbone(module, preparation, f"{family}:{name}", layer or POOLED, digest, dimensions, names)
 
 
 def _file_name(name: str) -> str:
@@ -96,7 +99,7 @@ def _torchvision_network(name: str, layer: str, weights: str) -> tuple[nn.Module
     whole = set(model.state_dict())
     network = _cut(model, layer, f"torchvision:{name}")
     if weights != "imagenet":
-        _fill(network, weights, whole, f"torchvision's {name}")
+        network = _filled(network, weights, whole, f"torchvision's {name}")
     transforms = trained.transforms()
     size = (transforms.crop_size * 2)[:2]
     return network, Preparation.by_statistics(transforms.mean, transforms.std, (size[0], size[1]))
@@ -159,8 +162,9 @@ def _timm_network(name: str, weights: str) -> tuple[nn.Module, Preparation]:
     else:
         whole = set(timm.create_model(name).state_dict())
         network = timm.create_model(name, num_classes=0)
-        _fill(network, weights, whole, f"timm's {name}")
     data = timm.data.resolve_model_data_config(network)
+    if weights != "imagenet":
+        network = _filled(network, weights, whole, f"timm's {name}")
     _, height, width = data["input_size"]
     return network, Preparation.by_statistics(data["mean"], data["std"], (height, width))
 
@@ -190,8 +194,11 @@ def _timm_pretrained(timm: Any, name: str) -> nn.Module:
 # Both -----------------------------------------------------------------------------------------------------------------
 
 
-def _fill(network: nn.Module, weights: str, whole: Collection[str], described: str) -> None:
-    """Load a file, or draw at random; `whole` are the names of the network's tensors with its classifier."""
+def _filled(network: nn.Module, weights: str, whole: Collection[str], described: str) -> nn.Module:
+    """Load a file, or draw at random; `whole` are the names of the network's tensors with its classifier.
+
+    Gives the network, with the projection behind it that a file may have.
+    """
     state = network.state_dict()
     if weights.startswith("random:"):
         state.update(random_state(weights.removeprefix("random:"), _drawn(network)))
@@ -199,7 +206,11 @@ def _fill(network: nn.Module, weights: str, whole: Collection[str], described: s
         wanted = {_file_name(name): tensor for name, tensor in state.items()}
         read = read_state(Path(weights), wanted, whole, described)
         state.update({name: read[_file_name(name)] for name in state})
+        if PROJECTION_WEIGHT in read:
+            network.load_state_dict(state)
+            return Projected.of(network, read)
     network.load_state_dict(state)
+    return network
 
 
 def _drawn(network: nn.Module) -> dict[str, Tensor]:

@@ -5,8 +5,8 @@ where the device's memory is too short for a batch, because others use it too, t
 bits may differ; better so than not at all.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import structlog
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from shared.encoding.embedder import EmbedderSpec
+from shared.encoding.network_weights import PROJECTION_BIAS, PROJECTION_WEIGHT, random_state
 from shared.encoding.normalisation import NORMALISATIONS, Normalisation
 from shared.errors import ConfigurationError
 from shared.images.picture import PREPROCESSING, SIDE
@@ -23,6 +24,8 @@ from shared.settings import Settings
 _FORMATS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 _BFLOAT16_COMPUTE_CAPABILITY = (8, 0)
 _RESIZE = "resize-bilinear/1"
+_NETWORK = "network."
+"""Stands before a tensor's name in a network with a projection behind it."""
 
 Step = Callable[[Tensor], Tensor]
 
@@ -93,9 +96,52 @@ class Backbone:
         """What decides the output, computed in this number format."""
         return EmbedderSpec(self.name, self.layer, self.weights_sha256, compute, self.preparation.name, self.dimensions)
 
+    def projected(self, dimensions: int, seed: int) -> "Backbone":
+        """With a linear layer to so many dimensions behind it, drawn at random, to be trained: its digest is no longer
+        that of the weights. ConfigurationError where the weights have such a layer already."""
+        if PROJECTION_WEIGHT in self.state():
+            raise ConfigurationError(
+                f"--projection: these weights have a projection to {self.dimensions} dimensions, which is trained on"
+            )
+        shapes = {PROJECTION_WEIGHT: torch.empty(dimensions, self.dimensions), PROJECTION_BIAS: torch.empty(dimensions)}
+        module = Projected.of(self.module, random_state(str(seed), shapes))
+        names = projected_file_name(self.file_name)
+        return replace(self, module=module.eval().requires_grad_(False), dimensions=dimensions, file_name=names)
+
     def state(self) -> dict[str, Tensor]:
         """The weights as they are now, to be written to a file that CATALOGUE_WEIGHTS may name."""
         return {self.file_name(name): tensor.contiguous() for name, tensor in self.module.state_dict().items()}
+
+
+class Projected(nn.Module):
+    """A network, and behind it a linear layer that gives embeddings of another length."""
+
+    def __init__(self, network: nn.Module, projection: nn.Linear) -> None:
+        super().__init__()
+        self.network = network
+        self.projection = projection
+
+    @classmethod
+    def of(cls, network: nn.Module, state: Mapping[str, Tensor]) -> "Projected":
+        """With the projection that a file's tensors hold."""
+        return cls(network, projection_of(state))
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        projected: Tensor = self.projection(self.network(pictures))
+        return projected
+
+
+def projection_of(state: Mapping[str, Tensor]) -> nn.Linear:
+    """The linear layer of these tensors, `projection.weight` and `projection.bias`."""
+    weight, bias = state[PROJECTION_WEIGHT], state[PROJECTION_BIAS]
+    layer = nn.Linear(weight.shape[1], len(weight))
+    layer.load_state_dict({"weight": weight, "bias": bias})
+    return layer
+
+
+def projected_file_name(file_name: Callable[[str], str]) -> Callable[[str], str]:
+    """Names of a `Projected` network's tensors in a file, where `file_name` gives those of the network alone."""
+    return lambda name: file_name(name.removeprefix(_NETWORK)) if name.startswith(_NETWORK) else name
 
 
 @dataclass(frozen=True, slots=True)

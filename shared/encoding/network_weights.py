@@ -14,14 +14,19 @@ from shared.errors import ConfigurationError
 
 State = dict[str, Tensor]
 
+PROJECTION_WEIGHT, PROJECTION_BIAS = "projection.weight", "projection.bias"
+"""Names in a file of a linear layer trained behind the network: weights (its dimensions, the network's), and a bias."""
+
 _DIFFERENCES_TOLD = 3
+_PROJECTION = (PROJECTION_WEIGHT, PROJECTION_BIAS)
 _SAFETENSORS = ".safetensors"
 
 
 def read_state(
     path: Path, wanted: Mapping[str, Tensor], surplus: Collection[str], network: str, hint: str = ""
 ) -> State:
-    """The tensors that `wanted` names, out of a state dict in PyTorch's format or, by its suffix, in safetensors.
+    """The tensors that `wanted` names, out of a state dict in PyTorch's format or, by its suffix, in safetensors; and
+    those of a projection, where the file has one.
 
     ConfigurationError, with the file's digest and with what differs, where it is none, where a tensor is missing or of
     another shape, or where it has one that is neither wanted nor among `surplus` (a classifier that is not needed).
@@ -36,7 +41,7 @@ def read_state(
         more = len(differences) - _DIFFERENCES_TOLD
         told = [*differences[:_DIFFERENCES_TOLD], *([f"and {more} more"] if more > 0 else [])]
         raise ConfigurationError(f"{described}: {'; '.join(told)} {digests}")
-    return {name: state[name] for name in wanted}
+    return {name: state[name] for name in (*wanted, *(name for name in _PROJECTION if name in state))}
 
 
 def write_state(state: Mapping[str, Tensor], path: Path) -> None:
@@ -117,5 +122,12 @@ def _differences(state: Mapping[str, object], wanted: Mapping[str, Tensor], surp
             differences.append(f"{name} is missing")
         elif found.shape != parameter.shape:
             differences.append(f"{name} has the shape {tuple(found.shape)}, not {tuple(parameter.shape)}")
-    unknown = [name for name in state if name not in wanted and name not in surplus]
-    return differences + [f"{name} is no part of it" for name in unknown]
+    known = {*wanted, *surplus, *(_PROJECTION if _has_projection(state) else ())}
+    return differences + [f"{name} is no part of it" for name in state if name not in known]
+
+
+def _has_projection(state: Mapping[str, object]) -> bool:
+    weight, bias = (state.get(name) for name in _PROJECTION)
+    if not isinstance(weight, Tensor) or not isinstance(bias, Tensor):
+        return False
+    return weight.ndim == 2 and bias.shape == weight.shape[:1] and weight.is_floating_point()

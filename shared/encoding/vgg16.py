@@ -31,8 +31,9 @@ from shared.encoding.network import (
     chosen_format,
     has_onednn,
     on_device,
+    projection_of,
 )
-from shared.encoding.network_weights import State, random_state, read_state
+from shared.encoding.network_weights import PROJECTION_WEIGHT, State, random_state, read_state
 from shared.encoding.normalisation import NORMALISATIONS
 from shared.encoding.weights_file import cached_download, file_sha256
 from shared.errors import ConfigurationError, DependencyUnavailableError
@@ -44,6 +45,7 @@ IMAGENET_SHA256 = "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5
 _LAYERS = {"fc7": (5, 4096), "fc8": (7, 1000)}
 """How many modules of torchvision's classifier each layer needs, and its dimensions."""
 _CPU_BATCH, _CUDA_BATCH = 8, 256
+_PROJECTION = "projection"
 
 
 def open_vgg16(layer: str, settings: Settings, stored: EmbedderSpec | None) -> NetworkEmbedder:
@@ -65,7 +67,16 @@ def build_vgg16(layer: str, weights: str, stored: EmbedderSpec | None) -> Backbo
     modules, dimensions = _LAYERS[layer]
     model.classifier = model.classifier[:modules]
     state, digest = _weights(weights, model.state_dict(), surplus, stored)
-    model.load_state_dict(state, assign=True)
+    model.load_state_dict({name: tensor for name, tensor in state.items() if name in model.state_dict()}, assign=True)
+    if PROJECTION_WEIGHT in state:
+        projection = projection_of(state)
+        if projection.in_features != dimensions:
+            raise ConfigurationError(
+                f"CATALOGUE_WEIGHTS={weights}: its projection is one of {projection.in_features} dimensions, and "
+                f"{layer} has {dimensions}"
+            )
+        model.classifier.add_module(_PROJECTION, projection)
+        dimensions = projection.out_features
     # The adaptive pooling between the two parts leaves pictures of 224 x 224 as they are.
     parts = nn.Sequential(nn.Sequential(*model.features, nn.Flatten()), model.classifier)
     preparation = Preparation.of(NORMALISATIONS["imagenet"], "imagenet", (SIDE, SIDE))
@@ -74,7 +85,7 @@ def build_vgg16(layer: str, weights: str, stored: EmbedderSpec | None) -> Backbo
 
 def _file_name(name: str) -> str:
     part, _, rest = name.partition(".")
-    return f"{('features', 'classifier')[int(part)]}.{rest}"
+    return rest if rest.startswith(_PROJECTION) else f"{('features', 'classifier')[int(part)]}.{rest}"
 
 
 def _stages(

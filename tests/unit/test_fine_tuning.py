@@ -99,6 +99,47 @@ def test_it_ends_when_nothing_gets_better() -> None:
     assert report.best_epoch == 0
 
 
+@pytest.mark.parametrize(
+    ("embedder", "dimensions"), [("timm:test_efficientnet_ln", 256), ("torchvision:resnet18#layer1", 64)]
+)
+def test_a_projection_is_trained_and_opened_with_the_weights(embedder: str, dimensions: int, tmp_path: Path) -> None:
+    given = Settings(_env_file=None, embedder=embedder, weights="random:1", device="cpu", compute="float32")
+    images = two_directions(6)
+    states = []
+    for _ in range(2):
+        backbone = open_backbone_to_train(given)
+        assert backbone.dimensions == dimensions
+        backbone = backbone.projected(24, seed=3)
+        before = {name: tensor.clone() for name, tensor in backbone.state().items()}
+        fine_tune(backbone, images, replace(QUICK, epochs=1), CPU, lambda _: None)
+        states.append(state_sha256(backbone.state()))
+    assert states[0] == states[1]
+    assert before["projection.weight"].shape == (24, dimensions)
+    path = tmp_path / "weights.safetensors"
+    write_state(backbone.state(), path)
+    opened = open_embedder(given.model_copy(update={"weights": str(path)}))
+    assert opened.spec.dimensions == 24
+    assert open_embedder(given.model_copy(update={"weights": str(path)}), opened.spec).spec == opened.spec
+    with torch.inference_mode():
+        expected = backbone.module(backbone.preparation.prepare(torch.from_numpy(images.pixels[:4]))).numpy()
+    np.testing.assert_allclose(opened.embed(images.pixels[:4]), expected, rtol=1e-3, atol=1e-5)
+    again = open_backbone_to_train(given.model_copy(update={"weights": str(path)}))
+    assert state_sha256(again.state()) == states[0]
+    with pytest.raises(ConfigurationError, match="have a projection to 24 dimensions"):
+        again.projected(8, seed=0)
+
+
+def test_a_projection_of_another_network_is_refused(tmp_path: Path) -> None:
+    backbone = build_backbone("timm", "test_efficientnet_ln", "random:1").projected(8, seed=0)
+    state = {**backbone.state(), "projection.weight": torch.zeros(8, 3)}
+    write_state(state, tmp_path / "other.pth")
+    with pytest.raises(ConfigurationError, match="can't be run"):
+        build_backbone("timm", "test_efficientnet_ln", str(tmp_path / "other.pth"))
+    write_state({**state, "projection.bias": torch.zeros(3)}, tmp_path / "other.pth")
+    with pytest.raises(ConfigurationError, match="projection.weight is no part of it"):
+        build_backbone("timm", "test_efficientnet_ln", str(tmp_path / "other.pth"))
+
+
 def test_batches_with_negatives_from_within_a_group_hold_one_group(monkeypatch: pytest.MonkeyPatch) -> None:
     labels = np.repeat(np.arange(4), 6)
     groups = labels // 2
@@ -173,7 +214,7 @@ def test_the_command_trains_a_network_and_makes_an_encoder_of_it_active(
     assert main(["produce", "--images", str(tmp_path / "pictures"), "--inline", *flags]) == 0
     out = tmp_path / "tuned" / "weights.safetensors"
     command = ["train", "--labels", "category", "--except", "category=both", "--json", *flags]
-    tune = ["--fine-tune", "--miner", "all", "--epochs", "2", "--learning-rate", "0.001"]
+    tune = ["--fine-tune", "--projection", "48", "--miner", "all", "--epochs", "2", "--learning-rate", "0.001"]
     assert main([*command, *tune]) == EXIT_CONFIGURATION
     assert main([*command, *tune, "--weights-out", str(tmp_path / "weights.txt")]) == EXIT_CONFIGURATION
     assert "ends in none of .pth, .pt, .safetensors" in capsys.readouterr().err
@@ -189,7 +230,9 @@ def test_the_command_trains_a_network_and_makes_an_encoder_of_it_active(
     assert stored is not None
     assert stored.encoder_id == report["encoder"]
     changed = Settings(_env_file=None, **given | {"weights": str(out)})  # type: ignore[arg-type]
-    codes, finite = load_encoder(stored, changed).encode(striped([0, 1]))
+    encoder = load_encoder(stored, changed)
+    assert (encoder.spec.dimensions, report["fine_tuning"]["options"]["projection"]) == (48, 48)
+    codes, finite = encoder.encode(striped([0, 1]))
     assert codes.shape == (2, 4)
     assert finite.all()
     with pytest.raises(ConfigurationError, match="not the weights that the encoder was fitted with"):
