@@ -107,7 +107,11 @@ def _add_fit(subcommands: Subcommands) -> None:
         "examples:\n  indexer fit\n  indexer fit --sample 2000 --bits 128 --embedder classic",
     )
     command.add_argument(
-        "--sample", type=positive, default=5000, metavar="N", help="pictures to fit on, at most (default: %(default)s)"
+        "--sample",
+        type=positive,
+        default=20_000,
+        metavar="N",
+        help="pictures to fit on, at most (default: %(default)s)",
     )
     command.add_argument("--json", action="store_true", help="print the encoder as JSON")
 

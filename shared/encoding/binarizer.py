@@ -119,7 +119,7 @@ def fit_binarizer(
     if kind not in _FITS:
         raise ConfigurationError(f"CATALOGUE_BINARIZER: {kind!r} is none of {', '.join(_FITS)}")
     with _one_thread():
-        fitted = _FITS[kind](embeddings.astype(np.float64), bits, np.random.default_rng(seed))
+        fitted = _FITS[kind](embeddings.astype(np.float64, copy=False), bits, np.random.default_rng(seed))
     # Rounded before the thresholds are used, so that a stored binarizer is the fitted one.
     projection = fitted.projection.astype(np.float32).astype(np.float64)
     thresholds = fitted.origin @ projection if fitted.thresholds is None else fitted.thresholds

@@ -98,10 +98,12 @@ def fit_encoder(
     rows, finite = unit_rows(embeddings)
     if not finite.any():
         raise ConfigurationError("no picture has a finite embedding, so no encoder can be fitted")
-    binarizer, warnings = fit_binarizer(rows[finite], bits, kind, seed)
+    if not finite.all():
+        rows = rows[finite]
+    binarizer, warnings = fit_binarizer(rows, bits, kind, seed)
     if not finite.all():
         warnings = (f"{np.count_nonzero(~finite)} pictures were left out: their embeddings are not finite", *warnings)
-    return Encoder.fitted_on(rows[finite], embedder, binarizer), warnings
+    return Encoder.fitted_on(rows, embedder, binarizer), warnings
 
 
 def load_encoder(stored: StoredEncoder, settings: Settings) -> Encoder:
