@@ -29,6 +29,7 @@ from shared.encoding.opening import check_embedder
 from shared.errors import EXIT_BUG, ConfigurationError
 from shared.event_log import LogWriter
 from shared.event_log import opening as event_logs
+from shared.garbage import calm_collector
 from shared.images.decoder import DecoderPool
 from shared.images.fetcher import Fetcher, FetchLimits
 from shared.images.picture import DecodeLimits
@@ -170,6 +171,7 @@ class _WorkerProcess:
                     settings,
                 )
                 self._log.info("started", encoder=encoder.encoder_id, settings=settings.model_dump(mode="json"))
+                calm_collector()
                 if self._stop_requested.is_set():
                     self._workers.stop()
                 await self._workers.run(until_caught_up=until_caught_up)

@@ -1,7 +1,6 @@
 """`searcher serve`: the process around the web application, from the listening socket to the last drained request."""
 
 import asyncio
-import gc
 import math
 import os
 import signal
@@ -34,6 +33,7 @@ from searcher.workbench.workbench import Workbench
 from shared.encoding.encoder import load_encoder
 from shared.encoding.opening import check_embedder
 from shared.errors import ConfigurationError
+from shared.garbage import calm_collector
 from shared.images.decoder import DecoderPool
 from shared.images.fetcher import Fetcher, FetchLimits
 from shared.images.picture import DecodeLimits
@@ -46,8 +46,6 @@ _STORE_THREADS = 8
 # A search in memory uses all cores by itself; others wait for it with short questions of their own.
 _RESIDENT_THREADS = 4
 _FOLLOWER_SECONDS = 2.0
-# New objects between two collections; a reply of 100 hits makes some 600.
-_OBJECTS_COLLECTED = 20_000
 _BACKLOG = 1024
 
 
@@ -138,7 +136,7 @@ def _resident_starter(
     """What begins to keep the window's codes in memory, once it is known of which encoder."""
 
     def start(store: Store, encoder: PictureEncoder) -> Resident:
-        _calm_collector()
+        calm_collector()
         shown_file = _shown_file(settings)
         index = ResidentIndex(
             encoder.bits, settings.resident_bytes_max, settings.resident_fields, shown_file=shown_file
@@ -164,17 +162,6 @@ def _resident_starter(
         return Resident(backend, index, follower, threads)
 
     return start
-
-
-def _calm_collector() -> None:
-    """Let the garbage collector leave alone what is there by now, which stays to the end.
-
-    It would walk all of it again and again, holding up everything for a tenth of a second, as long as a store's pages
-    and replies make many small objects.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_OBJECTS_COLLECTED)
 
 
 def _shown_file(settings: Settings) -> Callable[[], ShownFile] | None:
