@@ -67,7 +67,7 @@ class ElasticsearchStore:
 
     @property
     def searchable_after_seconds(self) -> float:
-        # The indices are refreshed every second, and a refresh takes some time itself.
+        # The indices are refreshed twice a second, those made by earlier versions once, and a refresh takes some time.
         return 2.0
 
     # Encoders

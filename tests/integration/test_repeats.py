@@ -117,7 +117,7 @@ def test_f19_an_older_update_does_not_revive_what_was_deleted_and_a_newer_one_do
         forget_deletes_at_once(job)
         job.append([{"image_id": "image", "version": 5, "event_time": NOW.isoformat(), "deleted": True}])
         until(lambda: visible(base) == {"other": 1}, 30, "the delete")
-        # At once, and after what Elasticsearch would remember: each write below takes a refresh, a second.
+        # At once, and after what Elasticsearch would remember: each write below takes a refresh.
         for version in (2, 3, 4):
             job.append([event("image", version)])
             done = 3 + version - 1
