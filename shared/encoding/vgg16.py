@@ -120,16 +120,21 @@ def _packed(modules: Iterable[nn.Module], batch_size: int) -> Step:
 
 
 def _packed_convolution(module: nn.Conv2d, activation: str) -> Step:
-    ones, bias = [1, 1], module.bias
+    ones, bias = [1, 1], _in_one_piece(module.bias)
     weight = torch.ops.mkldnn._reorder_convolution_weight(module.weight, ones, ones, ones, 1)
     convolve = torch.ops.mkldnn._convolution_pointwise
     return lambda values: convolve(values, weight, bias, ones, ones, ones, 1, activation, [], "")
 
 
 def _packed_linear(module: nn.Linear, activation: str, batch_size: int) -> Step:
-    bias = module.bias
+    bias = _in_one_piece(module.bias)
     weight = torch.ops.mkldnn._reorder_linear_weight(module.weight, batch_size)
     return lambda values: torch.ops.mkldnn._linear_pointwise(values, weight, bias, activation, [], "")
+
+
+def _in_one_piece(bias: Tensor | None) -> Tensor | None:
+    """OneDNN reads on from the first number, also where a file's tensor is one number seen as many."""
+    return None if bias is None else bias.contiguous()
 
 
 def _weights(

@@ -23,7 +23,7 @@ from shared.encoding.embedder import Embedder, EmbedderSpec
 from shared.encoding.network import NetworkEmbedder, Preparation, Stages
 from shared.encoding.network_weights import random_state
 from shared.encoding.normalisation import NORMALISATIONS
-from shared.encoding.opening import open_embedder
+from shared.encoding.opening import open_backbone_to_train, open_embedder
 from shared.encoding.vgg16 import IMAGENET_SHA256
 from shared.encoding.weights_file import cached_download, file_sha256
 from shared.errors import ConfigurationError, DependencyUnavailableError
@@ -242,6 +242,19 @@ def test_fc8_are_the_class_scores(tmp_path: Path) -> None:
     assert (opened.spec.layer, opened.spec.dimensions) == ("fc8", 1000)
     assert opened.spec.weights_sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     assert np.array_equal(opened.embed(pictures(1)), np.full((1, 1000), 0.5, np.float32))
+
+
+def test_a_projection_comes_after_vgg16(tmp_path: Path) -> None:
+    projection = {
+        "projection.weight": torch.full((1,), 1e-3).expand(6, 1000),
+        "projection.bias": torch.full((6,), 0.25),
+    }
+    path = state_file(tmp_path, **projection)
+    opened = open_embedder(settings(embedder="vgg16:fc8", weights=str(path), device="cpu", compute="float32"))
+    assert opened.spec.dimensions == 6
+    np.testing.assert_allclose(opened.embed(pictures(1)), np.full((1, 6), 0.75, np.float32), rtol=1e-4)
+    with pytest.raises(ConfigurationError, match="its projection is one of 1000 dimensions, and fc7 has 4096"):
+        open_backbone_to_train(settings(embedder="vgg16", weights=str(path)))
 
 
 def test_random_weights_are_told_apart_by_their_seed() -> None:
