@@ -9,10 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from alembic import command
-from alembic.config import Config
-from alembic.util.exc import CommandError
-from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, inspect, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -146,6 +143,13 @@ def _begin_in_sqlite(connection: Connection) -> None:
 def _migrate(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+    if _is_newest(connection):
+        return
+    # Slow to import, and most starts find nothing to migrate.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+    from alembic.util.exc import CommandError  # noqa: PLC0415
+
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     config.attributes["connection"] = connection
@@ -155,6 +159,14 @@ def _migrate(connection: Connection) -> None:
         raise ConfigurationError(
             f"CATALOGUE_WORKBENCH_URL: the tables are of another version of this program: {error}"
         ) from error
+
+
+def _is_newest(connection: Connection) -> bool:
+    """Whether the newest migration was the last to be run; their files' names begin with their revisions."""
+    newest = max(path.name.partition("_")[0] for path in (_MIGRATIONS / "versions").glob("*.py"))
+    if not inspect(connection).has_table("alembic_version"):
+        return False
+    return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars().all() == [newest]
 
 
 @contextmanager
