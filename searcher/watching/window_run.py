@@ -69,7 +69,10 @@ class WatchDuty:
             lease = await self._desk.ask(lambda bench: bench.outbox.lease(_LEASE, self._holder, _LEASE_SECONDS))
             if lease is None:
                 break
-            await self._run(watch)
+            # Another searcher may have run it since the list was read, or somebody changed it.
+            current = await self._desk.ask(partial(_watch, watch.watch_id))
+            if current.ran_revision < watch.revision == current.revision:
+                await self._run(watch)
             await self._desk.ask(partial(_release, lease))
         return False
 
@@ -167,6 +170,10 @@ class WatchDuty:
                     document.image_url,
                     document.attributes,
                 )
+
+
+def _watch(watch_id: str, bench: Workbench) -> KeptWatch:
+    return bench.watches.watch(watch_id)
 
 
 def _release(lease: Lease, bench: Workbench) -> None:

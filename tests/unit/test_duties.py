@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from standardwebhooks import Webhook
@@ -73,6 +74,10 @@ def watching(made: FakeSearcher, desk: Desk, taker: AlertTaker) -> WatchDuty:
 def opened(bench: Workbench, *codes: bytes, radius: int = 10) -> KeptWatch:
     case = bench.ledger.open_case("Mugs", "", [CaseSeed(CODE, ENCODER.encoder_id)], "ann").case_id
     return bench.watches.open(NewWatch(case, "Mugs", "", ENCODER.encoder_id, codes or (CODE,), radius, {}), "ann")
+
+
+async def stepped(duty: Duty) -> None:
+    await duty.step()
 
 
 def found_by(bench: Workbench) -> list[str]:
@@ -152,6 +157,39 @@ async def test_a_run_that_broke_off_is_done_again_and_doubles_nothing(
     assert bench.watches.watch(watch.watch_id).ran_revision == 0
     await watching.step()
     assert found_by(bench) == [f"mug-{n}" for n in range(5)]
+
+
+async def test_what_another_searcher_has_run_meanwhile_is_not_run_again(
+    made: FakeSearcher,
+    bench: Workbench,
+    desk: Desk,
+    watching: WatchDuty,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made.put(image("near"))
+    opened(bench)
+    other = WatchDuty(
+        made.backend, made.searcher, desk, AlertTaker(desk, set(), made.parts.metrics), holder="b", now=lambda: made.now
+    )
+    await watching.step()
+    await other.step()
+    made.now += timedelta(seconds=10)
+    to_run, others_turn = type(bench.watches).to_run, [True]
+
+    def to_run_slowly(watches: Any) -> list[KeptWatch]:
+        """What is to be run; the other one runs it before the answer is there."""
+        listed = to_run(watches)
+        if others_turn:
+            others_turn.clear()
+            asyncio.run(stepped(other))
+        return listed
+
+    with monkeypatch.context() as patched, capture_logs() as logs:
+        patched.setattr(type(bench.watches), "to_run", to_run_slowly)
+        await watching.step()
+    assert [one["event"] for one in logs] == ["watch_ran"]
+    assert found_by(bench) == ["near"]
+    assert made.metric("catalogue_searcher_matches_total", outcome="repeated") == 0
 
 
 async def test_a_change_is_published_and_run_again(made: FakeSearcher, bench: Workbench, watching: WatchDuty) -> None:
