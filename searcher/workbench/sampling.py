@@ -1,6 +1,7 @@
 """How much is left: samples of what nobody judged are drawn and, once they are judged, counted."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -136,7 +137,7 @@ class Sampling:
 
 def confidence_of(drawn_before: int) -> float:
     """How sure the limits of a sample are, where so many of the case were drawn before it."""
-    return 1 - _RISK * 0.5 ** float(min(drawn_before, _HALVED_MAX))
+    return 1 - math.ldexp(_RISK, -min(drawn_before, _HALVED_MAX))
 
 
 def _estimate(sample: Sample, then: Sequence[Judgement], now: Sequence[Judgement], waiting: int) -> EstimateReply:
