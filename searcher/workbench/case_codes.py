@@ -28,15 +28,18 @@ class CaseCodes:
 async def codes_of(backend: Backend, case: Case, judged: Sequence[Judgement]) -> CaseCodes:
     """The codes of seeds and judged images; those of another encoder are looked up again by image id.
 
+    A seed that is judged to be what it is taken for counts once.
+
     QueryInvalidError where nothing is relevant yet; EncoderMissingError; errors as of `Backend.ask`.
     """
     encoder = backend.encoder_or_raise().encoder_id
+    seeds = {(seed.weight > 0, seed.image_id) for seed in case.seeds}
     sources = [
         *((seed.weight > 0, seed.image_id, seed.code if seed.encoder == encoder else None) for seed in case.seeds),
         *(
             (one.verdict is Verdict.RELEVANT, one.image_id, one.code if one.encoder == encoder else None)
             for one in judged
-            if one.verdict is not Verdict.UNSURE
+            if one.verdict is not Verdict.UNSURE and (one.verdict is Verdict.RELEVANT, one.image_id) not in seeds
         ),
     ]
     stale = sorted({image_id for _, image_id, code in sources if code is None and image_id is not None})

@@ -2,8 +2,8 @@
 
 Two views of the same codes, each in standard deviations over the candidates, are added:
 
-- *nearest*: the distance to the nearest relevant code, less half of that to the nearest code that is not relevant. It
-  keeps several looks of one concept apart (a mug from the front, and its label).
+- *density*: the logarithm of how much denser relevant codes lie around a candidate than others, by kernels (Parzen
+  1962). It keeps several looks of one concept apart (a mug from the front, and its label).
 - *bits*: Robertson and Sparck Jones' relevance weights of the bits (JASIS 1976, formula F4), smoothed towards evenly
   set bits. It learns what the relevant ones have in common.
 
@@ -13,7 +13,10 @@ In simulations as of `make find-everything` neither alone was as good on rare an
 import numpy as np
 from numpy.typing import NDArray
 
-_UNLIKE = 0.5
+# A code counts e times less for each further such share of its bits in which it differs.
+_KERNEL = 0.04
+# Everywhere it is as if one more code, not relevant, lay so far away: what is further than that says little.
+_PRIOR_DISTANCE = 0.4
 # Codes that nobody judged, half of whose bits are set, are counted in so often: one relevant, some not.
 _PRIOR_RELEVANT = 1.0
 _PRIOR_NOT = 5.0
@@ -26,21 +29,34 @@ Codes = NDArray[np.uint8]
 
 def rank_candidates(candidates: Codes, relevant: Codes, not_relevant: Codes) -> NDArray[np.intp]:
     """The order in which to judge `candidates`, most promising first, ties by place; at least one code is relevant."""
-    distance = nearest_distances(candidates, relevant)
-    if len(not_relevant):
-        distance = distance - _UNLIKE * nearest_distances(candidates, not_relevant)
+    unlike = _density(candidates, not_relevant) + np.exp(-_PRIOR_DISTANCE / _KERNEL)
+    density = np.log(_density(candidates, relevant)) - np.log(unlike)
     weights = _relevance_weights(np.unpackbits(relevant, axis=1), np.unpackbits(not_relevant, axis=1))
-    lacking = -(np.unpackbits(candidates, axis=1) @ weights)
-    return np.argsort(_standardized(distance) + _standardized(lacking), kind="stable")
+    bits = np.unpackbits(candidates, axis=1) @ weights
+    return np.argsort(-_standardized(density) - _standardized(bits), kind="stable")
 
 
 def nearest_distances(candidates: Codes, codes: Codes) -> NDArray[np.float64]:
     """For each candidate the Hamming distance to the nearest of `codes` (at least one); shape (candidates,)."""
-    bits = candidates.shape[1] * 8
-    # The product of two rows of signs is the number of bits less twice the Hamming distance.
-    products = _signs(candidates) @ _signs(codes).T
-    nearest: NDArray[np.float64] = (bits - products.max(axis=1).astype(np.float64)) / 2
+    nearest: NDArray[np.float64] = _distances(candidates, codes).min(axis=1).astype(np.float64)
     return nearest
+
+
+def _density(candidates: Codes, codes: Codes) -> NDArray[np.float64]:
+    """The sum of the kernels of `codes` (any number) at each candidate; shape (candidates,)."""
+    kernels = _distances(candidates, codes)
+    kernels /= -_KERNEL * candidates.shape[1] * 8
+    density: NDArray[np.float64] = np.exp(kernels, out=kernels).sum(axis=1, dtype=np.float64)
+    return density
+
+
+def _distances(candidates: Codes, codes: Codes) -> NDArray[np.float32]:
+    """Hamming distances, shape (candidates, codes)."""
+    # The product of two rows of signs is the number of bits less twice the Hamming distance.
+    distances = _signs(candidates) @ _signs(codes).T
+    distances -= candidates.shape[1] * 8
+    distances /= -2
+    return distances
 
 
 def _relevance_weights(relevant: NDArray[np.uint8], not_relevant: NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -43,3 +43,16 @@ def test_bits_that_relevant_codes_share_count_more_than_others() -> None:
 
 def test_a_single_candidate_is_ranked() -> None:
     assert rank_candidates(rows(ONES), rows(ZEROS), rows(ONES)).tolist() == [0]
+
+
+def test_several_relevant_codes_around_a_candidate_count_more_than_one() -> None:
+    generator = np.random.default_rng(5)
+    look, other = generator.integers(0, 256, (2, 32), dtype=np.uint8)
+    candidates = rows(code_near(other.tobytes(), 20), code_near(look.tobytes(), 20))
+    relevant = rows(other.tobytes(), *[look.tobytes()] * 4)
+    assert rank_candidates(candidates, relevant, NONE).tolist() == [1, 0]
+
+
+def test_long_codes_that_differ_in_every_bit_are_ranked() -> None:
+    zeros, ones = np.zeros((1, 512), np.uint8), np.full((1, 512), 255, np.uint8)
+    assert rank_candidates(np.concatenate([ones, zeros]), zeros, ones).tolist() == [1, 0]
