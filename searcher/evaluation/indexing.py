@@ -90,12 +90,10 @@ def produce(indexer: Indexer, gallery: Path) -> None:
     indexer.run("produce", f"--csv={gallery}", "--inline")
 
 
-def prepare_encoder(indexer: Indexer, settings: Settings, first: Sequence[str]) -> None:
-    """Fit or train an encoder by the command `first`, unless one is active: it was made before an interruption then."""
+def has_encoder(settings: Settings) -> bool:
+    """Whether an encoder is active: it was made before an interruption then."""
     with closing(open_store(settings)) as store:
-        if store.active_encoder() is not None:
-            return
-    indexer.run(*first)
+        return store.active_encoder() is not None
 
 
 def fill(indexer: Indexer, settings: Settings, count: int, now: Callable[[], datetime]) -> float:

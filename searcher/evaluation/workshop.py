@@ -19,6 +19,8 @@ from shared.store.opening import open_store
 
 _SEARCH_SECONDS = "300"
 _NEIGHBOURS = 1000
+_SAMPLED_ALL = 2000
+"""So many pictures or fewer are below the default of each command that samples."""
 _WORK = "{work}"
 _BAG_OF_WORDS = "bovw:"
 
@@ -93,7 +95,7 @@ def prepare_words(shop: Workshop, task: Task) -> None:
             # Only the event source matters.
             indexer = Indexer({**settings, "embedder": "classic"}, shop.work / "vocabulary.log")
             _produce(shop, indexer, variant, task)
-            indexer.run("vocabulary", f"--out={file}")
+            indexer.run("vocabulary", *_sample_of(task), f"--out={file}")
 
 
 def index(shop: Workshop, variant: Variant, method: Method, task: Task, *, cold: bool) -> None:
@@ -102,12 +104,14 @@ def index(shop: Workshop, variant: Variant, method: Method, task: Task, *, cold:
     if (folder / "indexed.json").exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
-    indexer, settings = shop.indexer(variant, method), shop.loaded(variant, method)
-    _produce(shop, indexer, variant, task)
-    # What fitting puts into the cache would not be computed while indexing is timed.
-    fitter = shop.indexer(variant, method, cached=False) if cold else indexer
-    indexing.prepare_encoder(fitter, settings, _first_command(shop, variant, method))
-    # Fine-tuning has left weights that the others need.
+    _produce(shop, shop.indexer(variant, method), variant, task)
+    if not indexing.has_encoder(shop.loaded(variant, method)):
+        # What an interrupted training left is not what the next one begins with.
+        shop.tuned_weights(variant, method).unlink(missing_ok=True)
+        first, *options = _first_command(shop, variant, method)
+        # What fitting puts into the cache would not be computed while indexing is timed.
+        shop.indexer(variant, method, cached=not cold).run(first, *_sample_of(task), *options)
+    # With the weights that fine-tuning has left.
     indexer, settings = shop.indexer(variant, method), shop.loaded(variant, method)
     begun = folder / "begun"
     cold = cold and not begun.exists()
@@ -152,6 +156,12 @@ def _first_command(shop: Workshop, variant: Variant, method: Method) -> list[str
     if method.kind == TUNED:
         return ["train", labels, "--fine-tune", f"--weights-out={shop.tuned_weights(variant, method)}", *variant.tune]
     return ["fit"]
+
+
+def _sample_of(task: Task) -> list[str]:
+    """Said of few pictures, which are sampled all: the commands then need not wait whether more come."""
+    count = len(task.gallery)
+    return [f"--sample={count}"] if count <= _SAMPLED_ALL else []
 
 
 def _produce(shop: Workshop, indexer: Indexer, variant: Variant, task: Task) -> None:

@@ -1,15 +1,25 @@
-"""`searcher evaluate` as it is run, on a slice for each recipe, and `searcher distance`."""
+"""`searcher evaluate` as it is run, on a slice for each recipe, and `searcher distance`.
 
+The searcher's command runs in this process, which imports its libraries once for all; the indexer's are processes.
+"""
+
+import contextlib
+import io
 import json
+import os
+import tomllib
 import urllib.request
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
+from searcher.__main__ import main
+from shared.errors import EXIT_CONFIGURATION
 from tests.evaluations import average_precision
 from tests.pictures import draw
 from tests.programs import ROOT, Programs, programs
@@ -17,42 +27,111 @@ from tests.programs import ROOT, Programs, programs
 pytestmark = pytest.mark.data
 
 K = 10
-# Of each recipe the variants that run here, with weights at random where there are no others, and small sizes.
+SHOP = ["searcher", "evaluate", "--dataset=shop", "--methods=float,itq:32", "--k=5", "--knn=3"]
+# Of each recipe a variant, with few bits and, where its network takes seconds to open, another network in its place.
+# Fine-tuning needs more pictures: two labels of two pictures in one category at least, of those that it may learn from.
 SLICES = {
     "cifar10-elasticsearch": ["--variants=bovw", "--methods=float,float-pca:8,itq:32"],
-    "faces": ["--variants=efficientnet", "--methods=float,learned:32", "--weights=random:0"],
-    "deepfashion": ["--variants=mobilenet", "--methods=float,itq:16", "--embedder=onnx:{network}"],
-    "identical-images": ["--variants=bit", "--methods=float,itq:16", "--weights=random:0", "--limit=8"],
+    "faces": ["--variants=efficientnet", "--methods=float,learned:32", "--embedder=onnx:{network}"],
+    "deepfashion": [
+        "--variants=resnet50",
+        "--methods=float,tuned:16",
+        "--embedder=timm:test_efficientnet_ln",
+        "--weights=random:0",
+        "--tune={tune} --epochs=1",
+        "--limit=96",
+    ],
+    "identical-images": ["--variants=bit", "--methods=float,itq:16", "--embedder=onnx:{network}"],
     # The recipe holds queries out for its learned codes; so few pictures would leave them nothing relevant.
     "near-duplicates": [
         "--variants=vgg16-fc8",
-        "--methods=float,hyperplanes:4096",
+        "--methods=float,hyperplanes:512",
         "--queries=all",
-        "--weights=random:0",
-        "--limit=16",
+        "--embedder=onnx:{network}",
     ],
 }
 
 
-def evaluate(run: Programs, recipe: str, data: Path, *more: str) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Told:
+    """What a command of the searcher gave."""
+
+    code: int
+    out: str
+    err: str
+
+
+def told_by(*arguments: str) -> Told:
+    """Run a command here."""
+    assert arguments[0] == "searcher"
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
+        code = main(list(arguments[1:]))
+    return Told(code, out.getvalue(), err.getvalue())
+
+
+def report_of(*arguments: str) -> Any:
+    """What a command that must succeed prints with --json."""
+    told = told_by(*arguments, "--json")
+    assert told.code == 0, told.err
+    return json.loads(told.out)
+
+
+@contextlib.contextmanager
+def at(run: Programs) -> Iterator[None]:
+    """This process with the programs' folder and settings."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(run.folder)
+        for name in [name for name in os.environ if name.startswith("CATALOGUE_")]:
+            patch.delenv(name)
+        for name, value in run.environment().items():
+            patch.setenv(name, value)
+        yield
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Path]:
+    """An empty folder that commands run in."""
+    with at(programs(tmp_path)):
+        yield tmp_path
+
+
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
+    """A folder with two classes of pictures, `shop`, their evaluation, `out`, and its report."""
+    folder = tmp_path_factory.mktemp("evaluated")
+    write_classes(folder / "shop")
+    with at(programs(folder)):
+        return folder, report_of(*SHOP, "--out=out")
+
+
+@pytest.fixture
+def beside(evaluated: tuple[Path, Any]) -> Iterator[Path]:
+    """The same folder, and commands run in it with the store of its code."""
+    folder, _ = evaluated
+    with at(programs(folder, store_url=f"sqlite://{folder}/out/work/itq-32/catalogue.db")):
+        yield folder
+
+
+def evaluate(recipe: str, data: Path) -> dict[str, Any]:
     """The report of a recipe's slice, in the folder `out`."""
-    network = data / "models" / "mobilenet_v1_075_224.onnx"
-    options = [option.format(network=network) for option in SLICES[recipe]]
+    file = ROOT / "deploy" / "recipes" / f"{recipe}.toml"
+    variants = {one["name"]: one for one in tomllib.loads(file.read_text())["variant"]}
+    (own,) = [option.removeprefix("--variants=") for option in SLICES[recipe] if option.startswith("--variants=")]
+    told = {"network": data / "models" / "mobilenet_v1_075_224.onnx", "tune": variants[own].get("tune")}
     dataset = [f"--dataset={data / 'data' / 'clothing'}"] if recipe == "faces" else []
-    told = run.json(
+    report = report_of(
         "searcher",
         "evaluate",
-        f"--recipe={ROOT / 'deploy' / 'recipes' / recipe}.toml",
+        f"--recipe={file}",
         f"--data={data / 'data'}",
         "--limit=24",
         f"--k={K}",
         "--out=out",
         *dataset,
-        *options,
-        *more,
+        *(option.format(**told) for option in SLICES[recipe]),
     )
-    assert isinstance(told, dict)
-    return told
+    assert isinstance(report, dict)
+    return report
 
 
 def average_precisions(folder: Path, run: str) -> list[float]:
@@ -72,14 +151,12 @@ def average_precisions(folder: Path, run: str) -> list[float]:
 
 
 @pytest.mark.parametrize("recipe", SLICES)
-def test_a_slice_of_every_recipe_runs_and_reports_what_its_files_say(
-    tmp_path: Path, data_dir: Path, recipe: str
-) -> None:
-    report = evaluate(programs(tmp_path), recipe, data_dir)
-    out = tmp_path / "out"
+def test_a_slice_of_every_recipe_runs_and_reports_what_its_files_say(here: Path, data_dir: Path, recipe: str) -> None:
+    report = evaluate(recipe, data_dir)
+    out = here / "out"
     assert json.loads((out / "report.json").read_text()) == report
     (sizes,) = report["variants"].values()
-    assert sizes["gallery"] in (8, 16, 24)
+    assert sizes["gallery"] in (24, 96)
     assert sizes["refused"] == 0
     for method in report["methods"]:
         name = method["method"].replace(":", "-")
@@ -98,29 +175,24 @@ def test_a_slice_of_every_recipe_runs_and_reports_what_its_files_say(
     assert all(f"(plots/{plot}.svg)" in told for plot in plots)
 
 
-def test_the_same_command_goes_on_and_another_one_is_refused(tmp_path: Path) -> None:
-    run = programs(tmp_path)
-    write_classes(tmp_path / "shop")
-    options = ["searcher", "evaluate", "--dataset=shop", "--methods=float,itq:16", "--k=3", "--knn=3", "--out=out"]
-    first = run.json(*options)
-    ranking = tmp_path / "out" / "work" / "itq-16" / "ranking.npz"
+def test_the_same_command_goes_on_and_another_one_is_refused(beside: Path, evaluated: tuple[Path, Any]) -> None:
+    _, first = evaluated
+    ranking = beside / "out" / "work" / "itq-32" / "ranking.npz"
     asked = ranking.stat().st_mtime_ns
-    again = run.json(*options)
+    again = report_of(*SHOP, "--out=out")
     assert ranking.stat().st_mtime_ns == asked
     assert without_commands(again) == without_commands(first)
     assert set(first["methods"][1]["knn"]["by_class"]) == {"blue", "red"}
-    refused = run.run(*options, "--seed=1")
-    assert refused.returncode == 2
-    assert "other options" in refused.stderr
+    refused = told_by(*SHOP, "--out=out", "--seed=1")
+    assert refused.code == EXIT_CONFIGURATION
+    assert "other options" in refused.err
     # Two methods can't share a store.
-    shared = run.run("searcher", "evaluate", "--dataset=shop", "--methods=itq:16,itq:32", "--store-url=sqlite:a.db")
-    assert (shared.returncode, "one encoder" in shared.stderr) == (2, True)
+    shared = told_by("searcher", "evaluate", "--dataset=shop", "--methods=itq:16,itq:32", "--store-url=sqlite:a.db")
+    assert (shared.code, "one encoder" in shared.err) == (EXIT_CONFIGURATION, True)
 
 
-def test_distances_of_pairs_and_sets_are_told_with_a_threshold(tmp_path: Path) -> None:
-    run = programs(tmp_path)
-    write_classes(tmp_path / "shop")
-    sets = run.json("searcher", "distance", "shop", "shop", "--float", "--false-accept-rate=0.5")
+def test_distances_of_pairs_and_sets_are_told_with_a_threshold(beside: Path) -> None:
+    sets = report_of("searcher", "distance", "shop", "shop", "--float", "--false-accept-rate=0.5")
     # No picture is compared with itself.
     assert len(sets["pairs"]) == 16 * 15
     assert (sets["unit"], sets["encoder"]) == ("1 - cosine", None)
@@ -128,26 +200,22 @@ def test_distances_of_pairs_and_sets_are_told_with_a_threshold(tmp_path: Path) -
     assert sets["roc"]["threshold"]["false_accept_rate"] <= 0.5
     # Neither folder tells classes apart, so there is nothing to learn of a threshold from a pair.
     one, other = "shop/red/0.png", "shop/red/1.png"
-    assert "roc" not in run.json("searcher", "distance", one, other, "--float")
-    refused = run.run("searcher", "distance", one, other)
-    assert (refused.returncode, "no encoder is active" in refused.stderr) == (2, True)
-    run.ok("indexer", "produce", "--images=shop", "--inline")
-    run.ok("indexer", "fit", "--bits=16")
-    (pair,) = run.json("searcher", "distance", one, other)["pairs"]
-    assert pair["distance"] in range(17)
-    assert "of the same label" in run.ok("searcher", "distance", "shop/red", "shop")
+    assert "roc" not in report_of("searcher", "distance", one, other, "--float")
+    refused = told_by("searcher", "distance", one, other, f"--store-url=sqlite://{beside}/empty.db")
+    assert (refused.code, "no encoder is active" in refused.err) == (EXIT_CONFIGURATION, True)
+    (pair,) = report_of("searcher", "distance", one, other)["pairs"]
+    assert pair["distance"] in range(33)
+    assert "of the same label" in told_by("searcher", "distance", "shop/red", "shop").out
 
 
 @pytest.mark.containers
-def test_codes_and_floats_in_elasticsearch_are_found_as_here(tmp_path: Path, clean_elasticsearch_url: str) -> None:
-    run = programs(tmp_path)
-    write_classes(tmp_path / "shop")
-    options = ["searcher", "evaluate", "--dataset=shop", "--k=5"]
-    here = run.json(*options, "--methods=float,itq:32", "--out=here")
-    there = run.json(
-        *options, "--methods=float-elasticsearch,itq:32", "--out=there", f"--store-url={clean_elasticsearch_url}"
-    )
-    assert [one["measures"] for one in there["methods"]] == [one["measures"] for one in here["methods"]]
+def test_codes_and_floats_in_elasticsearch_are_found_as_here(
+    beside: Path, evaluated: tuple[Path, Any], clean_elasticsearch_url: str
+) -> None:
+    _, in_sqlite = evaluated
+    options = ["--methods=float-elasticsearch,itq:32", f"--store-url={clean_elasticsearch_url}", "--out=there"]
+    there = report_of(*(option for option in SHOP if not option.startswith("--methods")), *options)
+    assert [one["measures"] for one in there["methods"]] == [one["measures"] for one in in_sqlite["methods"]]
     assert there["methods"][0]["recall_of_float"]["mean"] == 1.0
     with urllib.request.urlopen(f"{clean_elasticsearch_url.replace('elasticsearch', 'http')}/_all") as reply:
         left = list(json.load(reply))
