@@ -56,6 +56,8 @@ class Work:
 class Row:
     """A collection's figures; `judgements` by way and share are medians over the starts, `ratios` geometric means.
 
+    `worse` is the share of concepts that need more judgements than the plain ranking (geometric mean over the starts),
+    `worse_by_a_tenth` of those that need more than a tenth more.
     `held` is the share of samples whose limits hold, `bias` the mean of estimate less truth, `width` and `recall_low`
     are medians. `precision` and `precision_best` are means, by round.
     """
@@ -67,6 +69,7 @@ class Row:
     judgements: Mapping[str, Mapping[float, float]]
     ratios: Mapping[float, float]
     worse: float
+    worse_by_a_tenth: float
     held: float
     bias: float
     width: float
@@ -91,10 +94,10 @@ def summary(name: str, pictures: int, starts: Sequence[Start], done: Work) -> Ro
     judgements["perfect"] = {share: float(np.median([math.ceil(share * size) for size in sizes])) for share in SHARES}
     pairs = list(zip(found["workbench"], found["plain ranking"], strict=True))
     ratios = {share: math.exp(float(np.mean([math.log(a[share] / b[share]) for a, b in pairs]))) for share in SHARES}
-    by_concept: defaultdict[str, float] = defaultdict(float)
+    by_concept: defaultdict[str, list[float]] = defaultdict(list)
     for start, (ours, plain) in zip(starts, pairs, strict=True):
-        by_concept[start.concept] += math.log(ours[SHARES[-1]] / plain[SHARES[-1]])
-    worse = float(np.mean([logarithm > 0 for logarithm in by_concept.values()]))
+        by_concept[start.concept].append(math.log(ours[SHARES[-1]] / plain[SHARES[-1]]))
+    means = np.array([np.mean(logarithms) for logarithms in by_concept.values()])
     return Row(
         name,
         pictures,
@@ -102,7 +105,8 @@ def summary(name: str, pictures: int, starts: Sequence[Start], done: Work) -> Ro
         len(starts),
         judgements,
         ratios,
-        worse,
+        worse=float(np.mean(means > 0)),
+        worse_by_a_tenth=float(np.mean(means > math.log(1.1))),
         held=float(np.mean([one.low <= one.left <= one.high for one in done.told])),
         bias=float(np.mean([one.estimate - one.left for one in done.told])),
         width=float(np.median([one.high - one.low for one in done.told])),
@@ -127,6 +131,7 @@ def table(rows: Sequence[Row]) -> str:
         cells = " | ".join(f"{row.ratios[share]:.2f}" for share in SHARES)
         lines.append(f"| | workbench / plain ranking, geometric mean | {cells} |")
         lines.append(f"| | concepts that feedback makes worse, at 95 % | | | {row.worse:.0%} |")
+        lines.append(f"| | by more than a tenth | | | {row.worse_by_a_tenth:.0%} |")
     return "\n".join(lines)
 
 
