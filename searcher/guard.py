@@ -10,23 +10,24 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 import structlog
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from searcher.problems import BUG, CROSS_SITE, OVERLOADED, TOO_LARGE, WRONG_HOST, Problem
 from shared.metrics import SearcherMetrics
 
-_SECURITY_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-        "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+# No route sets one of these.
+_SECURITY_HEADERS = (
+    (
+        b"content-security-policy",
+        b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        b"form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
     ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-}
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+)
 _READING = frozenset({"GET", "HEAD"})
 # A supervisor must hear that the process lives, and why it is slow, just when too much is asked of it.
 _ALWAYS_ANSWERED = frozenset({"/livez", "/readyz", "/metrics"})
@@ -167,8 +168,7 @@ def _bounded(receive: Receive, body_bytes_max: int) -> Receive:
 def _with_security_headers(send: Send) -> Send:
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
-            headers = MutableHeaders(scope=message)
-            headers.update(_SECURITY_HEADERS)
+            message["headers"] = [*message.get("headers", ()), *_SECURITY_HEADERS]
         await send(message)
 
     return sending

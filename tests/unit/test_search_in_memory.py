@@ -63,6 +63,17 @@ async def test_auto_answers_from_memory_just_what_the_store_answers(made: FakeSe
         assert (memory.exact, memory.exact_up_to, memory.candidates) == (True, store.exact_up_to, store.candidates)
 
 
+async def test_attributes_of_any_size_and_script_are_answered_as_they_are(
+    made: FakeSearcher, client: TestClient
+) -> None:
+    attributes = {"number": 10**30, "size": 0.1, "mug": "Tasse ☕", "on": [True, -1]}
+    made.put(image("as-it-is", SEED, attributes=attributes))
+    made.follow()
+    hits = client.post("/v1/search", json={"seeds": [{"image_id": "as-it-is"}], "k": 2}).json()["hits"]
+    assert hits[0]["attributes"] == attributes
+    assert hits[1]["attributes"] == {"of": hits[1]["image_id"]}
+
+
 async def test_an_outage_of_the_store_is_survived_with_what_is_in_memory(made: FakeSearcher) -> None:
     before = await ask(made, k=5)
     made.store.away = True

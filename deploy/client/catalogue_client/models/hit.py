@@ -14,11 +14,7 @@ T = TypeVar("T", bound="Hit")
 
 @_attrs_define
 class Hit:
-    """An image near the seeds; `similarity` is 1 at the least distance there can be, 0 at the largest.
-
-    Neither a model nor frozen: replies have hundreds, and each takes a tenth of the time so.
-
-    """
+    """An image near the seeds; `similarity` is 1 at the least distance there can be, 0 at the largest."""
 
     image_id: str
     item_id: str
