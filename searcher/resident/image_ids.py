@@ -95,10 +95,11 @@ class ImageIds:
         ]
 
     def copy(self, count: int) -> Callable[[int], str]:
-        """From a row to its id as it is now; takes a copy of the ids of `count` rows."""
-        arena = self._arena.array[: self._used].copy()
+        """From a row to its id as it is now, for `count` rows, whatever becomes of them."""
+        # What is in an arena stays as it is: ids are added behind it, and copied together into another one.
+        arena = self._arena.array.data
         offsets = self._offsets.array[:count].copy()
-        return lambda row: _read(arena.data, int(offsets[row]) * _UNIT).decode("utf-8", "surrogatepass")
+        return lambda row: _read(arena, int(offsets[row]) * _UNIT).decode("utf-8", "surrogatepass")
 
     def release(self, count: int) -> None:
         """Give memory back that `count` rows do not need."""

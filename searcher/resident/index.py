@@ -31,6 +31,8 @@ __all__ = ["IndexFullError", "ResidentHits", "ResidentImage", "ResidentIndex"]
 
 # Changes taken in before a waiting query gets its turn.
 _CHUNK = 2048
+# Codes that stay in a core's cache while they are compared with others.
+_DRAWN_AT_ONCE = 1 << 13
 # Queries of a batch that are compared with a block at once.
 _QUERIES = 16
 
@@ -167,19 +169,20 @@ class ResidentIndex:
         """The ids of the images that `choose` picks, in its order.
 
         It is given the distances to the nearest of `codes` (codes, bits / 8) of all visible images that are not
-        `left_out`, in no special order, and gives places among them.
+        `left_out`, in no special order, and gives places among them. They are those of one moment: codes are copied,
+        which takes as much memory again, and the rest goes on beside queries and changes on the caller's thread.
         """
-
-        def kept(rows: Rows, distances: Distances) -> tuple[Rows, Distances]:
-            keep = ~np.isin(rows, hidden)
-            return rows[keep], distances[keep].astype(np.int32)
-
         with self._scanning:
+            mask = self._visibility(restriction).mask(slice(0, self._rows.count))
+            drawn = np.ones(self._rows.count, np.bool_) if mask is None else mask
             hidden = self._rows.ids.find(sorted(left_out))
-            parts = list(self._scan().reduced(NearestMeasure(codes), self._visibility(restriction), kept))
-            rows = np.concatenate([np.empty(0, np.int64), *(rows for rows, _ in parts)])
-            distances = np.concatenate([np.empty(0, np.int32), *(distances for _, distances in parts)])
-            return self._rows.ids.texts(rows[choose(distances)])
+            drawn[hidden[hidden >= 0]] = False
+            job = self._copied(np.flatnonzero(drawn))
+        measure, starts = NearestMeasure(codes), range(0, len(job.rows), _DRAWN_AT_ONCE)
+        with hamming_scan.alone():
+            parts = [measure.distances(job.codes[start : start + _DRAWN_AT_ONCE])[0] for start in starts]
+        distances = np.concatenate([np.empty(0, np.int32), *parts])
+        return [job.id_of(int(job.rows[place])) for place in choose(distances)]
 
     def histogram(self, distance: HammingSum, restriction: Restriction) -> NDArray[np.int64]:
         """How many visible images are at each distance from 0 to bits; shape (bits + 1,). Plain distances only."""
@@ -209,13 +212,15 @@ class ResidentIndex:
     ) -> Generator[tuple[int, str, str], None, None]:
         """All pairs of visible images at most `radius` bits apart, as (distance, id, later id), in no special order.
 
-        They are those of one moment, the first step: codes and ids are copied then, which takes as much memory again,
+        They are those of one moment, the first step: codes are copied then, which takes as much memory again,
         and the job goes on beside queries and changes on the caller's thread. `progress` is told (rows done, rows).
         """
         with self._scanning:
-            rows = np.flatnonzero(self._rows.event_times > visible_after_ms)
-            job = PairJob(self._rows.codes[rows], rows, self._rows.ids.copy(self._rows.count))
+            job = self._copied(np.flatnonzero(self._rows.event_times > visible_after_ms))
         yield from pairs_within(job, radius, progress)
+
+    def _copied(self, rows: Rows) -> PairJob:
+        return PairJob(self._rows.codes[rows], rows, self._rows.ids.copy(self._rows.count))
 
     def _visibility(self, restriction: Restriction) -> Visibility:
         if not self.can_filter(restriction):

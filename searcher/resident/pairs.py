@@ -16,7 +16,7 @@ __all__ = ["DistinctCodes", "PairJob", "Progress", "pairs_within"]
 
 @dataclass(frozen=True, slots=True)
 class PairJob:
-    """Copies of the codes (count, bits / 8), of the rows they came from (count,), and of those rows' ids."""
+    """Copies of the codes (count, bytes), the rows they came from (count,), and those rows' ids as they were then."""
 
     codes: NDArray[np.uint8]
     rows: Rows

@@ -3,6 +3,7 @@
 import errno
 import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -536,6 +537,18 @@ def test_distances_to_the_nearest_of_several_codes_are_those_of_brute_force(bits
     there = [n for n in range(100, 700) if n != 600]
     assert sorted(given[0].tolist()) == sorted(nearest[there].tolist())
     assert [nearest[int(image_id.partition("-")[2])] for image_id in drawn] == sorted(nearest[there].tolist())[:5]
+
+
+def test_a_sample_is_of_one_moment_while_searches_and_changes_go_on(index: ResidentIndex) -> None:
+    index.apply([Change(name, 1, 1000, bytes(8)) for name in "abc"])
+
+    def choose(distances: NDArray[np.signedinteger]) -> NDArray[np.intp]:
+        with ThreadPoolExecutor(1) as others:
+            others.submit(index.apply, [Change("a", 2, 1000, None), Change("d", 1, 1000, bytes(8))]).result(10)
+            assert others.submit(index.nearest, plain(bytes(8)), 9, None, ALL).result(10).image_ids == ["b", "c", "d"]
+        return np.arange(len(distances))
+
+    assert index.draw(np.zeros((1, 8), np.uint8), ALL, {"b"}, choose) == ["a", "c"]
 
 
 def test_images_are_given_by_name_where_they_are_visible(index: ResidentIndex) -> None:
