@@ -6,7 +6,7 @@ of the whole picture's colours, under the square root. A block of which a pictur
 
 Descriptors are those of the picture at half its side, because SIFT doubles what it is given first: so its finest scale
 is that of the 224 pixels. At the whole side it costs 2.5 times as much on pictures of 32 x 32, and retrieves no better
-there; on photos of clothes it costs 6 times as much, and what it finds in addition (texture) retrieves worse.
+there; on photos of clothes it costs 6 times as much, and retrieves worse (EVALUATION.md).
 
 A word is a centre of k-means over descriptors of sampled pictures, rounded to whole numbers as descriptors are: so
 distances are whole numbers too, and the nearest word is the same whatever the order of additions.
@@ -114,7 +114,9 @@ class BagOfWordsEmbedder:
     """Word counts, gradients and colours; some 4 ms a picture on one core."""
 
     def __init__(self, vocabulary: Vocabulary, spec: EmbedderSpec, threads: int) -> None:
-        self._words = vocabulary.words
+        words = vocabulary.words.astype(np.float32)
+        self._words = np.ascontiguousarray(words.T)
+        self._halved_squares = (words * words).sum(axis=1) / 2
         self._spec = spec
         self._classic = ClassicEmbedder()
         self._threads = _Threads(threads)
@@ -140,11 +142,10 @@ class BagOfWordsEmbedder:
 
     def _word_counts(self, picture: NDArray[np.uint8]) -> NDArray[np.float64]:
         descriptors, _ = _described(picture)
-        nearest = np.empty(0, np.int64)
-        if len(descriptors):
-            _, found = cv2.batchDistance(descriptors, self._words, cv2.CV_32S, normType=cv2.NORM_L2SQR, K=1)
-            nearest = found[:, 0].astype(np.int64)
-        return np.bincount(nearest, minlength=len(self._words)).astype(np.float64)
+        # Half of each squared distance, less what all words have in common: whole and half numbers below 2 ** 23, so
+        # that float32 holds every sum on the way.
+        distances = self._halved_squares - descriptors.astype(np.float32) @ self._words
+        return np.bincount(distances.argmin(axis=1), minlength=len(self._halved_squares)).astype(np.float64)
 
 
 class DescriptorEmbedder:
