@@ -33,30 +33,32 @@ async def codes_of(backend: Backend, case: Case, judged: Sequence[Judgement]) ->
     QueryInvalidError where nothing is relevant yet; EncoderMissingError; errors as of `Backend.ask`.
     """
     encoder = backend.encoder_or_raise().encoder_id
-    seeds = {(seed.weight > 0, seed.image_id) for seed in case.seeds}
     sources = [
         *((seed.weight > 0, seed.image_id, seed.code if seed.encoder == encoder else None) for seed in case.seeds),
         *(
             (one.verdict is Verdict.RELEVANT, one.image_id, one.code if one.encoder == encoder else None)
             for one in judged
-            if one.verdict is not Verdict.UNSURE and (one.verdict is Verdict.RELEVANT, one.image_id) not in seeds
+            if one.verdict is not Verdict.UNSURE
         ),
     ]
     stale = sorted({image_id for _, image_id, code in sources if code is None and image_id is not None})
     documents = await backend.ask(lambda store: store.documents(stale)) if stale else {}
     again = {image_id: document.codes.get(encoder) for image_id, document in documents.items()}
-    codes = [(relevant, code or again.get(image_id or "")) for relevant, image_id, code in sources]
-    wanted = [code for relevant, code in codes if relevant and code is not None]
+    codes: dict[tuple[bool, str | int], bytes | None] = {}
+    for place, (relevant, image_id, code) in enumerate(sources):
+        key = relevant, image_id or place
+        codes[key] = codes.get(key) or code or again.get(image_id or "")
+    wanted = [code for (relevant, _), code in codes.items() if relevant and code is not None]
     if not wanted:
         raise QueryInvalidError("the case has no seed and no relevant image to start from")
     return CaseCodes(
         encoder,
         relevant=wanted,
-        not_relevant=[code for relevant, code in codes if not relevant and code is not None],
+        not_relevant=[code for (relevant, _), code in codes.items() if not relevant and code is not None],
         image_ids=frozenset(
             {one.image_id for one in judged} | {seed.image_id for seed in case.seeds if seed.image_id is not None}
         ),
-        left_out=sum(code is None for _, code in codes),
+        left_out=sum(code is None for code in codes.values()),
     )
 
 

@@ -1,8 +1,10 @@
 """Cases and judgements over HTTP and on the command line."""
 
+import asyncio
 import base64
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +14,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from searcher.__main__ import main
+from searcher.workbench.case_codes import codes_of
+from searcher.workbench.workbench import Workbench
 from shared.document import Document, Kind
 from tests.described import described_client
 from tests.searchers import ENCODER, FakeSearcher, code_near, code_of, fake_searcher, image, no_keys
@@ -147,6 +151,17 @@ def test_the_next_images_are_those_like_the_relevant_ones_that_nobody_judged(
     assert set(following[:3]) == {"far-2", "far-3", "far-4"}
     judge(client, case_id, dict.fromkeys((*following, "near-2", "near-3", "other"), "not_relevant"))
     assert next_ids() == []
+
+
+def test_a_seed_that_is_judged_counts_once(made: FakeSearcher, client: TestClient) -> None:
+    made.keep_in_memory()
+    made.put(mug("seed"), mug("other"))
+    case_id = opened(client, {"image_id": "seed"})
+    judge(client, case_id, {"seed": "relevant", "other": "not_relevant"})
+    with closing(Workbench.of(made.settings, lambda: made.now)) as bench:
+        case, judged = bench.ledger.case(case_id), bench.ledger.verdicts(case_id)
+    found = asyncio.run(codes_of(made.backend, case, judged))
+    assert (len(found.relevant), len(found.not_relevant), found.left_out) == (1, 1, 0)
 
 
 def test_the_next_images_are_shown_as_they_were_ranked_also_while_the_store_is_away(
