@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 
 from searcher.backend import EncoderMissingError, QueryTimeoutError
 from searcher.duplicates.service import RunInProgressError
-from searcher.images import ThumbnailMissingError
+from searcher.images import PictureMissingError, ThumbnailMissingError
 from searcher.key_ring import KeysUnknownError
 from searcher.people import KeyWrongError, ScopeMissingError, SignInNeededError, TooManyWrongKeysError
 from searcher.strategies.resident import NotResidentError
@@ -121,6 +121,7 @@ _AWAY = Problem(
 _PROBLEMS: Sequence[tuple[type[CatalogueError], Problem]] = (
     (ImageNotVisibleError, Problem(HTTPStatus.NOT_FOUND, "image_not_visible", "No visible image has this id.")),
     (ThumbnailMissingError, Problem(HTTPStatus.NOT_FOUND, "thumbnail_missing", "This image has no thumbnail now.")),
+    (PictureMissingError, Problem(HTTPStatus.NOT_FOUND, "picture_missing", "The picture itself can't be had now.")),
     (
         EncoderMissingError,
         Problem(

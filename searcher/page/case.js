@@ -18,6 +18,8 @@
   let columns = 0;
   // The next pictures are asked for once so much of the page is judged.
   const aheadFrom = 0.75;
+  // A picture is looked at closely, and not passed by, once it is shown for so long.
+  const settledMilliseconds = 250;
 
   document.addEventListener("DOMContentLoaded", start);
 
@@ -342,7 +344,23 @@
   function figureOf(card) {
     const words = { relevant: "relevant", not_relevant: "not relevant", unsure: "unsure" };
     const title = card.querySelector(".title").textContent;
-    return figure(card.querySelector(".picture img"), title, words[verdictOf(card)] ?? "not judged", card.dataset.source);
+    const verdict = words[verdictOf(card)] ?? "not judged";
+    const shown = figure(card.querySelector(".picture img"), title, verdict, card.dataset.source);
+    if (card.dataset.source) enlarge(shown, JSON.parse(card.querySelector("[data-image]").dataset.image).image_id);
+    return shown;
+  }
+
+  /** Put the picture itself in the thumbnail's place, where its URL still has it; but not while others are passed by. */
+  function enlarge(shown, imageId) {
+    setTimeout(() => {
+      if (!shown.isConnected) return;
+      const whole = new Image();
+      whole.addEventListener("load", () => {
+        shown.querySelector("img").src = whole.src;
+        shown.classList.add("whole");
+      });
+      whole.src = `/picture?image_id=${encodeURIComponent(imageId)}`;
+    }, settledMilliseconds);
   }
 
   function figure(picture, title, verdict, source) {

@@ -26,6 +26,7 @@ from searcher.services import Provided, Services
 from searcher.stopwatch import Stopwatch
 from searcher.wire import SearchReply, SearchRequest, Seed
 from shared.errors import CatalogueError, ImageNotVisibleError
+from shared.images.picture import media_type_of
 
 _PAGE_SIZE = 60
 _REFRESH_SECONDS = 5
@@ -35,6 +36,7 @@ _FIELDS_MAX = 100
 # The export's form carries one field an image.
 _TICKED_MAX = 10_100
 _YEAR_SECONDS = 365 * 24 * 3600
+_PICTURE_SECONDS = 3600
 
 router = APIRouter(include_in_schema=False)
 
@@ -68,6 +70,14 @@ async def export(services: Provided, request: Request, who: Reader) -> Response:
     if file_format == "csv":
         return _download(to_csv(ticked), "images.csv", "text/csv; charset=utf-8")
     return _download(to_json(ticked), "images.json", "application/json")
+
+
+@router.get("/picture")
+async def picture(services: Provided, image_id: str, _: Reader) -> Response:
+    """The picture itself, to look at closely. It comes from here, so its host learns nothing of who looks."""
+    content = await services.images.picture(image_id)
+    headers = {"Cache-Control": f"private, max-age={_PICTURE_SECONDS}", "Content-Disposition": "inline"}
+    return Response(content, headers=headers, media_type=media_type_of(content))
 
 
 @router.get("/docs")

@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browsing import Served, picture, served_pictures
+from tests.pictures import draw, encode
 
 pytestmark = pytest.mark.browser
 
@@ -145,6 +146,24 @@ def test_what_is_judged_can_be_hidden(case: Page) -> None:
     expect(case.locator(".card").nth(1)).to_be_visible()
     case.keyboard.press("h")
     expect(case.locator(".card.not_relevant")).to_be_visible()
+
+
+def test_looked_at_closely_a_picture_comes_from_its_url_while_it_is_the_one_that_was_indexed(
+    case: Page, served: Served
+) -> None:
+    first, second = (int(re.sub(r"\D", "", image_id)) for image_id in image_ids(case)[:2])
+    urls = [f"https://host.example/{number}.jpg" for number in (first, second)]
+    large, other = (encode(draw(200, 150, seed).resize((800, 600)), "JPEG") for seed in (first, second + 1))
+    served.made.fetcher.pictures |= dict(zip(urls, (large, other), strict=True))
+    case.keyboard.press("z")
+    figure = case.locator("#look figure")
+    expect(figure).to_have_class("whole")
+    assert figure.locator("img").evaluate("image => image.naturalWidth") == 800
+    with case.expect_response(lambda reply: "/picture?" in reply.url) as replies:
+        case.keyboard.press("ArrowRight")
+    assert (replies.value.status, replies.value.json()["reason"]) == (404, "picture_missing")
+    expect(figure.locator("img")).to_have_js_property("naturalWidth", 200)
+    expect(figure).not_to_have_class("whole")
 
 
 def test_pictures_are_shown_large_and_beside_the_seeds(case: Page) -> None:

@@ -221,6 +221,29 @@ def test_a_thumbnail_that_is_not_kept_is_made_from_the_url(made: FakeSearcher, c
     assert_problem(client.get("/v1/images/inline/thumbnail"), 404, "thumbnail_missing")
 
 
+def test_a_picture_is_shown_from_its_url_only_while_it_is_the_one_that_was_indexed(
+    made: FakeSearcher, client: TestClient
+) -> None:
+    jpeg, other = b"\xff\xd8\xff mug", b"\xff\xd8\xff another"
+    made.fetcher.pictures |= {"https://host/mug.jpg": jpeg, "https://host/broken.jpg": b"broken"}
+    made.put(
+        image("a/mug", thumbnail=jpeg, image_url="https://host/mug.jpg"),
+        image("no thumbnail", thumbnail=None, image_url="https://host/mug.jpg"),
+        image("changed", thumbnail=other, image_url="https://host/mug.jpg"),
+        image("broken", image_url="https://host/broken.jpg"),
+        image("gone", image_url="https://host/gone.jpg"),
+        image("inline"),
+        image("old", image_url="https://host/mug.jpg", age=timedelta(days=100)),
+    )
+    for image_id in ("a/mug", "no thumbnail"):
+        reply = client.get("/picture", params={"image_id": image_id})
+        assert (reply.status_code, reply.content, reply.headers["content-type"]) == (200, jpeg, "image/jpeg")
+        assert reply.headers["x-content-type-options"] == "nosniff"
+    for image_id in ("changed", "broken", "gone", "inline"):
+        assert_problem(client.get("/picture", params={"image_id": image_id}), 404, "picture_missing")
+    assert_problem(client.get("/picture", params={"image_id": "old"}), 404, "image_not_visible")
+
+
 def test_a_thumbnail_that_a_browser_has_is_not_sent_again(made: FakeSearcher, client: TestClient) -> None:
     made.put(image("mug"))
     first = client.get("/v1/images/mug/thumbnail")
