@@ -64,6 +64,7 @@ find-everything: install ## Count the judgements that a simulated analyst needs 
 
 alerts: install ## Kill a worker ten times beside 1,000 watches and 500 images a second, and count missing and doubled alerts
 	$(BIN)/python deploy/bench/alerts.py
+	$(BIN)/python deploy/bench/alerts.py --searchers 2
 	$(BIN)/python deploy/bench/alerts.py --embedded
 
 soak: install ## Break every part for MINUTES=30, then compare the index with a model; WRITE=FILE keeps the figures
