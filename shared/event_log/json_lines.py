@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import FileIO
 from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import quote
@@ -18,16 +17,15 @@ from urllib.parse import quote
 import structlog
 
 from shared.errors import BadInputHaltError, EventLogUnavailableError
-from shared.event_log import NewRecord, Poll, Record
-from shared.event_log.line_file import LineFile, append_lines, file_state
+from shared.event_log import Poll, Record
+from shared.event_log.line_file import LineFile, file_state
 from shared.event_log.line_format import LineFormat
-from shared.event_log.position_file import PositionFile, lock, sync_folder
+from shared.event_log.position_file import PositionFile, lock
 
 # How often a file is looked at that has nothing new: it adds to the time from event to index, and costs one stat.
 _LOOK_SECONDS = 0.025
 # What one poll reads at most, whatever the count of records (one record is always read).
 _POLL_BYTES_MAX = 16 * 1024 * 1024
-_APPEND_TRIES = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +97,7 @@ class JsonLinesReader:
     def poll(self, records_max: int, timeout_seconds: float) -> Poll:
         """The next whole lines. EventLogUnavailableError while another process reads as the same group."""
         deadline = self._clock() + timeout_seconds
-        with _translated_errors(self._path):
+        with translated_errors(self._path):
             self._become_the_reader()
             while True:
                 records = self._follow_and_read(records_max)
@@ -113,7 +111,7 @@ class JsonLinesReader:
         position = positions.get(self._path.name)
         if position is None or self._lock is None:
             return
-        with _translated_errors(self._path):
+        with translated_errors(self._path):
             self._follow()
             if self._file is not None and not self._restarted:
                 self._position_file.write(position, self._file.fingerprint(position))
@@ -123,12 +121,12 @@ class JsonLinesReader:
 
     def lag(self) -> Mapping[str, int]:
         """Bytes between what was read and the end of the file, a half-written line included."""
-        with _translated_errors(self._path):
+        with translated_errors(self._path):
             return {} if self._file is None else {self._path.name: max(0, self._file.size() - self._file.position)}
 
     def end_positions(self) -> Mapping[str, int]:
         """The position behind the last whole line; 0 where there is no file."""
-        with _translated_errors(self._path):
+        with translated_errors(self._path):
             file = self._log_file.open()
             if file is None:
                 return {self._path.name: 0}
@@ -137,7 +135,7 @@ class JsonLinesReader:
 
     def committed_positions(self) -> Mapping[str, int]:
         """The group's position in the file that is there now; 0 where it belongs to another."""
-        with _translated_errors(self._path):
+        with translated_errors(self._path):
             file = self._log_file.open()
             if file is None:
                 return {self._path.name: 0}
@@ -222,7 +220,7 @@ class JsonLinesScanner:
 
     def scan(self, since: Mapping[str, int] = MappingProxyType({})) -> Iterator[Record]:
         """Every whole line that was there when the scan began; none where there is no file."""
-        with _translated_errors(self._log_file.path):
+        with translated_errors(self._log_file.path):
             file = self._log_file.open()
             if file is None:
                 return
@@ -234,7 +232,7 @@ class JsonLinesScanner:
 
     def end_positions(self) -> Mapping[str, int]:
         """The position behind the last whole line; none where there is no file."""
-        with _translated_errors(self._log_file.path):
+        with translated_errors(self._log_file.path):
             file = self._log_file.open()
             if file is None:
                 return {}
@@ -245,78 +243,9 @@ class JsonLinesScanner:
         """Nothing is kept open."""
 
 
-class JsonLinesWriter:
-    """Appends whole lines; several processes may do so at once."""
-
-    def __init__(
-        self,
-        log_file: JsonLinesLog,
-        *,
-        clock: Callable[[], float] = time.time,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        """Nothing is opened yet. `clock` gives seconds since the epoch."""
-        self._log_file = log_file
-        self._path = log_file.path
-        self._clock = clock
-        self._sleep = sleep
-        # Open while it is locked.
-        self._file: FileIO | None = None
-
-    def append(self, records: Sequence[NewRecord]) -> None:
-        """Append all in one go; none where one is too large or has no value to write."""
-        if not records:
-            return
-        lines = b"".join(self._line(record) for record in records)
-        with self._locked() as file:
-            size = os.fstat(file.fileno()).st_size
-            append_lines(file.fileno(), lines, cut_torn_tail=self._log_file.line_format.written_here_only)
-            if size == 0:
-                sync_folder(self._path.parent)
-
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Nobody else on this machine appends meanwhile; EventLogUnavailableError where another holds on to it."""
-        with self._locked() as file:
-            self._file = file
-            try:
-                yield
-            finally:
-                self._file = None
-
-    def close(self) -> None:
-        """Nothing is kept open."""
-
-    def _line(self, record: NewRecord) -> bytes:
-        line = self._log_file.line_format.encode(record, int(self._clock() * 1000))
-        if len(line) > self._log_file.line_bytes_max:
-            raise BadInputHaltError(
-                f"{self._path}: a line of {len(line)} bytes is longer than the {self._log_file.line_bytes_max} that "
-                "CATALOGUE_DEAD_LETTER_BYTES_MAX allows"
-            )
-        return line + b"\n"
-
-    @contextmanager
-    def _locked(self) -> Iterator[FileIO]:
-        with _translated_errors(self._path):
-            if self._file is not None:
-                yield self._file
-                return
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._path.open("a+b", buffering=0) as file:
-                self._lock(file.fileno())
-                yield file
-
-    def _lock(self, descriptor: int) -> None:
-        for _ in range(_APPEND_TRIES):
-            if lock(descriptor):
-                return
-            self._sleep(_LOOK_SECONDS)
-        raise EventLogUnavailableError(f"another process holds {self._path} to append to it")
-
-
 @contextmanager
-def _translated_errors(path: Path) -> Iterator[None]:
+def translated_errors(path: Path) -> Iterator[None]:
+    """Raise the system's errors about a log's file as the project's own."""
     try:
         yield
     except OSError as error:

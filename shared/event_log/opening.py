@@ -8,7 +8,8 @@ import structlog
 
 from shared.errors import ConfigurationError
 from shared.event_log import LogReader, LogScanner, LogWriter, PublishedWriter
-from shared.event_log.json_lines import JsonLinesLog, JsonLinesReader, JsonLinesScanner, JsonLinesWriter
+from shared.event_log.json_lines import JsonLinesLog, JsonLinesReader, JsonLinesScanner
+from shared.event_log.json_lines_writer import JsonLinesWriter
 from shared.event_log.kafka_options import KafkaTopic
 from shared.event_log.line_format import EnvelopeLines, PlainLines, PublishedLines
 from shared.settings import Settings

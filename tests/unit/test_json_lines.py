@@ -15,7 +15,8 @@ from structlog.testing import capture_logs
 
 from shared.errors import BadInputHaltError, EventLogUnavailableError
 from shared.event_log import NewRecord
-from shared.event_log.json_lines import JsonLinesLog, JsonLinesReader, JsonLinesScanner, JsonLinesWriter
+from shared.event_log.json_lines import JsonLinesLog, JsonLinesReader, JsonLinesScanner
+from shared.event_log.json_lines_writer import JsonLinesWriter
 from shared.event_log.line_file import LineFile
 from shared.event_log.line_format import EnvelopeLines, LineFormat, PlainLines
 
