@@ -53,7 +53,7 @@ bench: install ## Measure speed, each against a peer or a limit of the machine i
 	$(BIN)/python deploy/bench/watches.py
 	$(BIN)/python deploy/bench/watches.py --embedded
 
-bench-search: install ## Measure the search strategies (a quarter of an hour); ROWS=process|http|strategies, FULL=1 (hours), WRITE=SEARCH.md
+bench-search: install ## Measure the search strategies (a quarter of an hour); ROWS=process|http|strategies, FULL=1 (an hour), WRITE=SEARCH.md
 	$(BIN)/python deploy/bench/search.py $(if $(ROWS),--rows $(ROWS)) $(if $(IMAGES),--images $(IMAGES)) $(if $(FULL),--full) $(if $(WRITE),--write $(WRITE))
 
 bench-duplicates: install ## Count the copies and variants that are found as duplicates (five minutes); WRITE=EVALUATION.md

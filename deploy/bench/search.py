@@ -1,7 +1,7 @@
 """The search strategies: `resident` against FAISS in process and Elasticsearch over HTTP, and all against each other.
 
 p50 and p99, k = 100; what is compared runs in turns in the same run. Codes are of real pictures where the collections
-are, copied with a few bits turned. The default run takes a quarter of an hour on two cores; --full takes hours.
+are, copied with a few bits turned. The default run takes a quarter of an hour on two cores; --full takes an hour.
 """
 
 from argparse import Namespace
@@ -14,12 +14,13 @@ import rig
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from search_codes import CodeSource
-from search_http import http_rows
+from search_http import BITS, http_rows
 from search_plots import write_plots
 from search_process import process_rows
 from search_rows import K, Row
 from search_rows import table as table_of_rows
-from search_strategies import Cell, strategy_cells
+from search_server import Stand
+from search_strategies import Cell, cells_of, strategy_cells
 from search_strategies import table as table_of_cells
 
 from tests.figures import write_block
@@ -45,11 +46,12 @@ def main() -> None:
                     rows = http_rows(
                         bench, source, count, progress, queries=arguments.queries, changes=arguments.changes
                     )
-                found.add_rows("http", rows)
+                    found.add_rows("http", rows)
+                    if _shares_images(arguments, count):
+                        found.add_cells(cells_of(Stand(bench), count, BITS, _cell_queries(arguments), progress))
         if "strategies" in arguments.rows:
-            queries = max(5, arguments.queries // 10)
             with rig.bench({"embedder": "classic"}, servers=True) as bench:
-                for cells in strategy_cells(bench, source, _sizes(arguments), queries, progress):
+                for cells in strategy_cells(bench, source, _sizes(arguments), _cell_queries(arguments), progress):
                     found.add_cells(cells)
     found.report(arguments.json)
 
@@ -114,7 +116,17 @@ def _sizes(arguments: Namespace) -> list[tuple[int, int]]:
         return [(arguments.images or 100_000, bits) for bits in (64, 256)]
     counts = [arguments.images] if arguments.images else [100_000, 1_000_000]
     sizes = [(count, bits) for count in counts for bits in (64, 256, 1024, 4096)]
-    return sizes if arguments.images else [*sizes, (_COUNTS[-1], 256)]
+    alone = not arguments.images and not _shares_images(arguments, _COUNTS[-1])
+    return [*sizes, (_COUNTS[-1], BITS)] if alone else sizes
+
+
+def _shares_images(arguments: Namespace, count: int) -> bool:
+    """Whether so many images, which take long to write, are there once for both the rows over HTTP and the cells."""
+    return count == _COUNTS[-1] and {"http", "strategies"} <= set(arguments.rows)
+
+
+def _cell_queries(arguments: Namespace) -> int:
+    return max(5, int(arguments.queries) // 10)
 
 
 def _progress() -> Progress:

@@ -25,7 +25,7 @@ from shared.rolling_window import to_milliseconds
 from shared.store import Restriction
 from shared.store.elasticsearch_documents import code_field
 
-_BITS = 256
+BITS = 256
 _WRITES_A_SECOND = 500
 _WRITES_AT_ONCE = 100
 _CLIENTS = (1, 2, 4, 8, 16)
@@ -57,13 +57,13 @@ def http_rows(
     bench: rig.Bench, source: CodeSource, count: int, progress: Progress, *, queries: int, changes: int
 ) -> list[Row]:
     """Rows for so many images; starts with an empty store and leaves a full one."""
-    stand, encoder, codes = Stand(bench), source.encoder(_BITS), source.codes(_BITS, count)
+    stand, encoder, codes = Stand(bench), source.encoder(BITS), source.codes(BITS, count)
     stand.use({"elasticsearch_hnsw": "false", "resident_bytes_max": str(count * 160 + (1 << 28))})
     written = stand.fill(encoder, codes, progress)
     with stand.searcher(resident=False) as plain:
         without = plain.mebibytes
     with stand.searcher(resident=True) as searcher:
-        beyond = (searcher.mebibytes - without) * 2**20 / count - _BITS // 8
+        beyond = (searcher.mebibytes - without) * 2**20 / count - BITS // 8
         alone = _one_client(stand, searcher, encoder, codes, queries=queries, progress=progress)
         load, under_load = _under_load(searcher, count, progress)
         with _writing(bench, encoder, count):
@@ -74,7 +74,7 @@ def http_rows(
 
 
 def _rows(count: int, of: _Measured) -> list[Row]:
-    name = f"over HTTP, {count:,} × {_BITS} bits"
+    name = f"over HTTP, {count:,} × {BITS} bits"
     peer = "Elasticsearch flat knn, asked directly"
     writes = f"while {_WRITES_A_SECOND} images/s are written"
     alone, median, slowest = of.alone[0], rig.percentile(of.delays, 0.5), rig.percentile(of.delays, 0.99)
@@ -112,9 +112,10 @@ def _one_client(
         if len(reply["hits"]["hits"]) != K:
             raise SystemExit(f"Elasticsearch gives {len(reply['hits']['hits'])} hits")
 
-    return in_turns(
-        ask_searcher, ask_elasticsearch, numbers, progress=progress, description="one client: memory, Elasticsearch"
+    ours_timed, theirs_timed = in_turns(
+        [ask_searcher, ask_elasticsearch], numbers, progress=progress, description="one client: memory, Elasticsearch"
     )
+    return ours_timed, theirs_timed
 
 
 # Ids and scores alone.
@@ -197,7 +198,7 @@ def _delays(stand: Stand, searcher: Searcher, encoder: Encoder, numbers: range, 
         return bool(stand.store.nearest(encoder.encoder_id, code, 1, 0, only).neighbours)
 
     for number in progress.track(numbers, description="changes"):
-        now, code = datetime.now(UTC), generator.bytes(_BITS // 8)
+        now, code = datetime.now(UTC), generator.bytes(BITS // 8)
         stand.store.write([document(encoder.encoder_id, number, code, now)], now)
         # Of this moment alone: so the store has little to compare, and answers soon.
         moment = to_milliseconds(now)
@@ -245,6 +246,6 @@ def write_steadily(settings: dict[str, str], encoder_id: str, count: int, stop: 
         now = datetime.now(UTC)
         numbers = generator.choice(count, min(count, _WRITES_AT_ONCE), replace=False).tolist()
         version = time.time_ns() // 1000
-        store.write([document(encoder_id, n, generator.bytes(_BITS // 8), now, version) for n in numbers], now)
+        store.write([document(encoder_id, n, generator.bytes(BITS // 8), now, version) for n in numbers], now)
         due += _WRITES_AT_ONCE / _WRITES_A_SECOND
     store.close()

@@ -48,6 +48,8 @@ def _plot(cells: Sequence[Cell]) -> Figure:
     for panel, bits in zip(panels, all_bits, strict=True):
         for strategy in STRATEGIES:
             line = [cell for cell in cells if cell.bits == bits and cell.strategy == strategy]
+            if not line:
+                continue
             percents = [cell.percent for cell in line]
             panel.plot(percents, [cell.timing.p50 for cell in line], marker=_MARKERS[strategy], label=strategy)
         panel.set_title(f"{cells[0].images:,} × {bits} bits")

@@ -29,13 +29,20 @@ _READY_SECONDS = 900
 
 
 class Client:
-    """One connection that is kept, to a server on this machine."""
+    """One connection that is kept, to a server on this machine; made anew where the server has closed it as idle."""
 
     def __init__(self, port: str | int) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=60)
+        self._connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=150)
 
     def ask(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
         """Status and body of the reply."""
+        try:
+            return self._ask(method, path, body)
+        except ConnectionError:
+            self._connection.close()
+            return self._ask(method, path, body)
+
+    def _ask(self, method: str, path: str, body: bytes | None) -> tuple[int, bytes]:
         self._connection.request(method, path, body, {"Content-Type": "application/json"})
         reply = self._connection.getresponse()
         return reply.status, reply.read()
