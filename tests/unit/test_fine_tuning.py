@@ -136,7 +136,7 @@ def test_a_projection_of_another_network_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="can't be run"):
         build_backbone("timm", "test_efficientnet_ln", str(tmp_path / "other.pth"))
     write_state({**state, "projection.bias": torch.zeros(3)}, tmp_path / "other.pth")
-    with pytest.raises(ConfigurationError, match="projection.weight is no part of it"):
+    with pytest.raises(ConfigurationError, match=r"projection\.weight is no part of it"):
         build_backbone("timm", "test_efficientnet_ln", str(tmp_path / "other.pth"))
 
 
