@@ -29,7 +29,7 @@ demo: install ## Index a drawn catalogue and serve the page; IMAGES=DIR: your pi
 check: install ## Format, lint and types, in seconds
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy $(SOURCES)
+	$(BIN)/mypy
 
 # Tests wait for servers more than they compute, so there are more processes of them than a small machine has cores; each
 # has servers of its own (about 3 GiB), and a file stays whole.
