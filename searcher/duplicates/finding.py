@@ -11,8 +11,6 @@ from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from searcher.duplicates.records import By, Found, FoundGroup, Member, Question, Same
 from searcher.duplicates.spread import arranged, single_thread
@@ -185,6 +183,9 @@ def _joined(
 
 def _connected(keys: Sequence[_Key], joined: NDArray[np.int32]) -> Iterator[list[_Key]]:
     """What hangs together by pairs of places in `keys`, (pairs, 2)."""
+    from scipy.sparse import coo_array  # noqa: PLC0415 (slow to import, and each searcher would)
+    from scipy.sparse.csgraph import connected_components  # noqa: PLC0415
+
     pairs = coo_array((np.ones(len(joined), np.bool_), (joined[:, 0], joined[:, 1])), shape=(len(keys), len(keys)))
     _, labels = connected_components(pairs, directed=False)
     found: defaultdict[int, list[_Key]] = defaultdict(list)

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln
 
 # So many times the sample are near, and so much of the sample is drawn from these.
 _NEAR_TIMES = 4
@@ -131,5 +130,7 @@ def _hypergeometric(stratum: Stratum, relevant: NDArray[np.integer], found: NDAr
 
 def _log_choices(of: NDArray[np.integer], count: NDArray[np.integer]) -> NDArray[np.float64]:
     """The logarithm of how many ways there are to choose `count` of so many."""
+    from scipy.special import gammaln  # noqa: PLC0415 (slow to import, and each searcher would)
+
     ways: NDArray[np.float64] = gammaln(of + 1) - gammaln(count + 1) - gammaln(of - count + 1)
     return ways
