@@ -109,9 +109,9 @@ def _add_fit(subcommands: Subcommands) -> None:
     command.add_argument(
         "--sample",
         type=positive,
-        default=20_000,
+        default=5000,
         metavar="N",
-        help="pictures to fit on, at most (default: %(default)s)",
+        help="pictures to fit on, at most (default: %(default)s); 20000 give a large catalogue slightly better codes",
     )
     command.add_argument("--json", action="store_true", help="print the encoder as JSON")
 

@@ -19,8 +19,9 @@ from shared.store.opening import open_store
 
 _SEARCH_SECONDS = "300"
 _NEIGHBOURS = 1000
-_SAMPLED_ALL = 2000
-"""So many pictures or fewer are below the default of each command that samples."""
+# On a large collection 256 bits of ITQ rank above their floats only from some 10,000 pictures on (EVALUATION.md).
+_FITTED_ON_MAX = 20_000
+_VOCABULARY_OF_MAX = 2000
 _WORK = "{work}"
 _BAG_OF_WORDS = "bovw:"
 
@@ -95,7 +96,7 @@ def prepare_words(shop: Workshop, task: Task) -> None:
             # Only the event source matters.
             indexer = Indexer({**settings, "embedder": "classic"}, shop.work / "vocabulary.log")
             _produce(shop, indexer, variant, task)
-            indexer.run("vocabulary", *_sample_of(task), f"--out={file}")
+            indexer.run("vocabulary", _sample(task, _VOCABULARY_OF_MAX), f"--out={file}")
 
 
 def index(shop: Workshop, variant: Variant, method: Method, task: Task, *, cold: bool) -> None:
@@ -110,7 +111,7 @@ def index(shop: Workshop, variant: Variant, method: Method, task: Task, *, cold:
         shop.tuned_weights(variant, method).unlink(missing_ok=True)
         first, *options = _first_command(shop, variant, method)
         # What fitting puts into the cache would not be computed while indexing is timed.
-        shop.indexer(variant, method, cached=not cold).run(first, *_sample_of(task), *options)
+        shop.indexer(variant, method, cached=not cold).run(first, _sample(task, _FITTED_ON_MAX), *options)
     # With the weights that fine-tuning has left.
     indexer, settings = shop.indexer(variant, method), shop.loaded(variant, method)
     begun = folder / "begun"
@@ -139,7 +140,8 @@ def commands(shop: Workshop) -> Iterator[str]:
     for variant in shop.plan.variants:
         for method in filter(lambda one: one.is_code, variant.methods):
             indexer = shop.indexer(variant, method)
-            for arguments in (_first_command(shop, variant, method), ["run", "--until-caught-up"]):
+            first, *options = _first_command(shop, variant, method)
+            for arguments in ([first, f"--sample={_FITTED_ON_MAX}", *options], ["run", "--until-caught-up"]):
                 yield shlex.join(["indexer", *indexer.command(*arguments)[3:]])
 
 
@@ -158,10 +160,9 @@ def _first_command(shop: Workshop, variant: Variant, method: Method) -> list[str
     return ["fit"]
 
 
-def _sample_of(task: Task) -> list[str]:
-    """Said of few pictures, which are sampled all: the commands then need not wait whether more come."""
-    count = len(task.gallery)
-    return [f"--sample={count}"] if count <= _SAMPLED_ALL else []
+def _sample(task: Task, most: int) -> str:
+    """Where all are sampled, the commands need not wait whether more come."""
+    return f"--sample={min(len(task.gallery), most)}"
 
 
 def _produce(shop: Workshop, indexer: Indexer, variant: Variant, task: Task) -> None:
