@@ -192,7 +192,7 @@ def test_a_month_is_behind_the_alias_with_one_shard_and_a_strict_mapping(
     assert described["mappings"]["dynamic"] == "strict"
     assert described["mappings"]["properties"]["codes"]["properties"]["e"]["index_options"] == {"type": "flat"}
     settings = described["settings"]["index"]
-    assert (settings["number_of_shards"], settings["refresh_interval"]) == ("1", "1s")
+    assert (settings["number_of_shards"], settings["refresh_interval"]) == ("1", "500ms")
     assert settings["auto_expand_replicas"] == "0-1"
 
 
