@@ -39,24 +39,22 @@ def main() -> None:
     settings = network_settings(arguments.network) | {"thumbnails": str(not arguments.no_thumbnails)}
     paths = [path for _, _, path in pictures]
     # Before and after: on a shared machine the speed of the cores drifts.
-    before = bare_rate(paths, settings)
+    before = bare_rates(paths, settings)
     with rig.bench(settings, servers=not arguments.embedded) as bench:
         if arguments.http:
             serve_pictures(bench)
         figures = worker_figures(bench, pictures, arguments.http)
-    after = bare_rate(paths, settings)
-    bare = (before + after) / 2
-    plain = plain_figures(paths, settings, figures["images_per_second"]) if arguments.network == "onnx" else {}
+    after = bare_rates(paths, settings)
+    rate = figures["images_per_second"]
     rig.report(
         {
             "network": settings["embedder"].rpartition("/")[2],
             "events": len(pictures),
             "thumbnails": not arguments.no_thumbnails,
-            "bare_images_per_second_before": before,
-            "bare_images_per_second_after": after,
+            **{f"{loop}_images_per_second_before": found for loop, found in before.items()},
+            **{f"{loop}_images_per_second_after": found for loop, found in after.items()},
             **figures,
-            "ratio": figures["images_per_second"] / bare,
-            **plain,
+            **{f"ratio_to_{loop}": 2 * rate / (before[loop] + after[loop]) for loop in before},
         },
         arguments.json,
     )
@@ -69,16 +67,18 @@ def network_settings(network: str) -> dict[str, str]:
     return {"embedder": f"onnx:{rig.data_dir()}/models/mobilenet_v1_075_224.onnx#embedding"}
 
 
-def bare_rate(paths: list[Path], settings: dict[str, str]) -> float:
-    """Images per second of decode and this project's forward alone."""
+def bare_rates(paths: list[Path], settings: dict[str, str]) -> dict[str, float]:
+    """Images per second of the loops by name: "bare" with this project's forward, and for an ONNX network "plain"."""
     made = Settings(_env_file=None, **settings)  # type: ignore[arg-type]
     embedder = open_embedder(made)
-    return loop_rate(paths, made, embedder.batch_size, embedder.embed)
+    rates = {"bare": loop_rate(paths, made, embedder.batch_size, embedder.embed)}
+    if settings["embedder"].startswith("onnx:"):
+        rates["plain"] = loop_rate(paths, made, embedder.batch_size, plain_forward(settings))
+    return rates
 
 
-def plain_figures(paths: list[Path], settings: dict[str, str], images_per_second: float) -> dict[str, float]:
-    """Images per second of decode and one call of a default session for each batch, of the same size."""
-    made = Settings(_env_file=None, **settings)  # type: ignore[arg-type]
+def plain_forward(settings: dict[str, str]) -> Callable[[NDArray[np.uint8]], object]:
+    """One call of a default session for each batch."""
     location, _, output = settings["embedder"].removeprefix("onnx:").partition("#")
     session = onnxruntime.InferenceSession(location, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
@@ -87,8 +87,7 @@ def plain_figures(paths: list[Path], settings: dict[str, str], images_per_second
         batch = np.ascontiguousarray((pixels.astype(np.float32) / 127.5 - 1).transpose(0, 3, 1, 2))
         return session.run([output], {name: batch})
 
-    rate = loop_rate(paths, made, open_embedder(made).batch_size, forward)
-    return {"plain_images_per_second": rate, "ratio_to_plain": images_per_second / rate}
+    return forward
 
 
 def loop_rate(
