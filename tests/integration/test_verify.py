@@ -207,13 +207,15 @@ def test_a_worker_that_moves_images_meanwhile_gives_no_false_alarm(
         store.write(first, now.replace(day=1) - timedelta(days=1))
     with job.worker() as worker:
         verified = []
-        for version in (2, 3, 4):
-            job.append(picture_event(f"image/{number:03}", version, number % 20) for number in range(300))
+        for versions in ((2, 3), (4, 5)):
+            for version in versions:
+                job.append(picture_event(f"image/{number:03}", version, number % 20) for number in range(300))
             verified.append(verify(job))
-        until(_is_done(job, 1200), 120, "the worker", worker)
+        until(_is_done(job, 1500), 120, "the worker", worker)
         verified.append(verify(job))
-    assert [(one.exit_code, one.faults) for one in verified] == [(0, {})] * 4
-    assert verified[0].report["pending"] > 0
+    assert [(one.exit_code, one.faults) for one in verified] == [(0, {})] * 3
+    # Which of the two met the worker at its work depends on how busy the machine is.
+    assert any(one.report["pending"] > 0 for one in verified[:2])
     assert verified[-1].report["copies"] == 600
 
 
