@@ -2,6 +2,7 @@
 
 import gc
 import os
+import secrets
 import signal
 import socket
 import uuid
@@ -78,7 +79,8 @@ def _own_ports() -> Iterator[int]:
     give to clients; where it begins among them differs, since other runs may be going on."""
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     first = _PORTS_FROM + worker * _PORTS_EACH
-    return cycle(first + (os.getpid() + step) % _PORTS_EACH for step in range(_PORTS_EACH))
+    begin = secrets.randbelow(_PORTS_EACH)
+    return cycle(first + (begin + step) % _PORTS_EACH for step in range(_PORTS_EACH))
 
 
 _ports = _own_ports()
