@@ -46,7 +46,6 @@ LAG_SECONDS = 60.0
 """Within which the lag is below `LAG_RECORDS` after the last broker is back."""
 LAG_RECORDS = 100
 IN_FLIGHT_RECORDS = 32
-UNCOMMITTED_RECORDS = 48
 RECORD_BYTES_MAX = 1024 * 1024
 POLL_INTERVAL_MS = 6000
 
@@ -134,7 +133,6 @@ def job(tmp_path: Path, brokers: list[KafkaServer], elasticsearch_node: Elastics
         events_url=f"kafka://{','.join(servers)}/{topic.name}",
         store_url=elasticsearch_node.url,
         in_flight_records_max=str(IN_FLIGHT_RECORDS),
-        redone_records_max=str(UNCOMMITTED_RECORDS),
         write_batch_size="8",
         retry_seconds_max="1",
         commit_interval_seconds="0.2",
@@ -227,8 +225,9 @@ def test_a_group_that_grows_and_shrinks_commits_nothing_that_is_not_done(job: Jo
     print("redone", redone, "of", len(job.records), "samples", watch.samples)
     assert watch.failures == []
     assert watch.samples > 10
-    # Two arrive and two leave, and each time what one of them had not committed may move.
-    assert redone <= STORM_ROUNDS * 4 * UNCOMMITTED_RECORDS
+    # Two arrive and two leave, and each time what moves is what one of them had in flight, and as much again that it had
+    # done since its last commit: on a busy machine the group refuses a commit that comes too late.
+    assert redone <= STORM_ROUNDS * 4 * 2 * IN_FLIGHT_RECORDS
     job.assert_as_modelled()
 
 
