@@ -25,7 +25,7 @@ class IndexerSettings(BaseModel):
         0.05, ge=0, le=10, description="Seconds that a batch waits for more records before it goes on unfilled."
     )
     write_linger_seconds: float = Field(
-        1.0,
+        0.15,
         ge=0,
         le=10,
         description="The same for a write while more than half of CATALOGUE_IN_FLIGHT_RECORDS_MAX are in flight: what "
