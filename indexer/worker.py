@@ -157,7 +157,6 @@ class Worker:
         self._committed = {name: position for name, position in self._committed.items() if name not in poll.lost}
         for record in poll.records:
             self._start(record)
-        self._parts.reader.stage(self._tracker.positions())
         await self._commit_when_due()
         if self._room() == 0:
             await self._room_again()
@@ -185,6 +184,8 @@ class Worker:
         outcome = await self._parts.processor.process(record)
         if outcome is not Outcome.ABANDONED:
             self._tracker.done(record)
+            # At once: a poll under way may be handing its partition over, and waits for this.
+            self._parts.reader.stage(self._tracker.positions())
         self._parts.metrics.records.labels(outcome).inc()
 
     def _end(self, task: asyncio.Task[None]) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import threading
 from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,14 +17,19 @@ from shared.images.decoded import SIDE, DecodedImage
 
 @dataclass
 class FakeReader:
-    """A log of records given by the test; `away` makes every call fail, `lose` takes a partition away."""
+    """A log of records given by the test; `away` makes every call fail, `lose` takes a partition away.
+
+    With `staging` set, a poll that finds nothing goes on until this has been staged.
+    """
 
     records: deque[Record] = field(default_factory=deque)
     away: bool = False
     committed: dict[str, int] = field(default_factory=dict)
     commits: list[dict[str, int]] = field(default_factory=list)
     staged: Mapping[str, int] = field(default_factory=dict)
+    staging: Mapping[str, int] | None = None
     polls: list[int] = field(default_factory=list)
+    _staged_some: threading.Event = field(default_factory=threading.Event)
     _lost: set[str] = field(default_factory=set)
     _ends: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
@@ -45,11 +51,15 @@ class FakeReader:
         self._answer()
         self.polls.append(records_max)
         taken = [self.records.popleft() for _ in range(min(records_max, len(self.records)))]
+        while not taken and self.staging is not None and self.staged != self.staging:
+            assert self._staged_some.wait(5), "nothing was staged during the poll"
+            self._staged_some.clear()
         lost, self._lost = frozenset(self._lost), set()
         return Poll(taken, lost)
 
     def stage(self, positions: Mapping[str, int]) -> None:
         self.staged = dict(positions)
+        self._staged_some.set()
 
     def commit(self, positions: Mapping[str, int]) -> None:
         self._answer()

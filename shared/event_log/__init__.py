@@ -1,7 +1,8 @@
 """Logs of records: the event source and the dead letters, on Kafka or in a JSON Lines file.
 
 A log is read by a *group*, which has one committed position in each partition; positions are Kafka offsets or byte
-offsets. Every method may raise EventLogUnavailableError (retriable). A reader belongs to one thread at a time.
+offsets. Every method may raise EventLogUnavailableError (retriable). A reader belongs to one thread at a time, but for
+`stage`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -71,7 +72,10 @@ class LogReader(Protocol):
         """
 
     def stage(self, positions: Mapping[str, int]) -> None:
-        """Say what may be committed; cheap. A hand-over between two commits then loses no finished work."""
+        """Say what may be committed, at any time and from any thread; cheap.
+
+        A hand-over waits a moment for what was read to be staged, so that its new owner does none of it again.
+        """
 
     def lag(self) -> Mapping[str, int]:
         """For each held partition, what lies between the read position and the end: records (Kafka) or bytes (file)."""

@@ -30,6 +30,10 @@ __all__ = ["KafkaClients", "KafkaError", "TopicAlreadyExistsError", "TopicPartit
 
 # How long one question to a broker may take, where the client takes a limit for it.
 ANSWER_MS = 3000
+# How long a member lets its work be finished before it hands its partitions over. The others may take as long to hear
+# of the rebalance, by their heartbeats, and the client warns of a second.
+_HANDOVER_SECONDS = 0.9
+_HANDOVER_LOOK_SECONDS = 0.01
 # What a commit meets while the group is being redistributed. The work is done again by the new owner.
 NOT_OURS_NOW = (
     kafka_errors.CommitFailedError,
@@ -203,16 +207,28 @@ class GroupListener(AsyncConsumerRebalanceListener):  # type: ignore[misc]
     partitions and assigns anew; of those that come back at once the client keeps where it was, so they were never gone.
     """
 
-    def __init__(self, consumer: Any, handover: Handover, log: structlog.typing.FilteringBoundLogger) -> None:
+    def __init__(
+        self,
+        consumer: Any,
+        handover: Handover,
+        log: structlog.typing.FilteringBoundLogger,
+        clock: Callable[[], float],
+    ) -> None:
         """Commits through `consumer`."""
         self._consumer = consumer
         self._handover = handover
         self._log = log
+        self._clock = clock
         self._revoked: set[TopicPartition] = set()
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        """Commit what is staged of them while they are still ours."""
+        """Let what was read of them be finished, for a moment, and commit it while they are still ours."""
         self._revoked = set(revoked)
+        names = [str(one.partition) for one in self._revoked]
+        deadline = self._clock() + _HANDOVER_SECONDS
+        while not self._handover.is_done(names) and self._clock() < deadline:
+            # On the client's loop, so that its heartbeats go on.
+            await self._consumer._coordinator._net.sleep(_HANDOVER_LOOK_SECONDS)
         offsets = staged_offsets(self._handover, self._revoked)
         if offsets:
             try:
@@ -233,10 +249,8 @@ class GroupListener(AsyncConsumerRebalanceListener):  # type: ignore[misc]
 
 def staged_offsets(handover: Handover, held: Iterable[TopicPartition]) -> dict[TopicPartition, OffsetAndMetadata]:
     """What is staged of some partitions, as a commit takes it."""
-    positions = handover.staged
-    return {
-        one: OffsetAndMetadata(positions[str(one.partition)], "", -1) for one in held if str(one.partition) in positions
-    }
+    by_name = {str(one.partition): one for one in held}
+    return {by_name[name]: OffsetAndMetadata(at, "", -1) for name, at in handover.staged(by_name).items()}
 
 
 def is_rebalancing(consumer: Any) -> bool:

@@ -61,6 +61,7 @@ class KafkaReader:
 
     def poll(self, records_max: int, timeout_seconds: float) -> Poll:
         """The next records; a topic that is missing is waited for."""
+        self._handover.note_return()
         with self._errors():
             if self._member is None:
                 self._join()
@@ -71,14 +72,18 @@ class KafkaReader:
             if not batches and self._clock() - self._answered_at > _SILENCE_SECONDS:
                 self._observer.make_sure_of_answers()
                 self._answered_at = self._clock()
-        return Poll([record_of(one) for batch in batches.values() for one in batch], self._handover.take_lost())
+        lost = self._handover.take_lost()
+        records = [record_of(one) for batch in batches.values() for one in batch]
+        self._handover.read({record.partition: record.next_offset for record in records})
+        return Poll(records, lost)
 
     def stage(self, positions: Mapping[str, int]) -> None:
-        """Keep what a hand-over may commit."""
+        """Keep what a hand-over may commit; any thread may say so, during a poll, too."""
         self._handover.stage(positions)
 
     def commit(self, positions: Mapping[str, int]) -> None:
         """Commit these and what is staged; where a rebalance is under way, at the next poll after it."""
+        self._handover.note_return()
         self.stage(positions)
         if self._member is not None:
             with self._errors():
@@ -114,7 +119,9 @@ class KafkaReader:
 
     def _join(self) -> None:
         self._member = self._clients.group_consumer(self._group, self._session_seconds)
-        self._member.subscribe([self._topic.name], listener=GroupListener(self._member, self._handover, self._log))
+        self._member.subscribe(
+            [self._topic.name], listener=GroupListener(self._member, self._handover, self._log, self._clock)
+        )
         self._answered_at = self._clock()
 
     def _leave(self) -> None:

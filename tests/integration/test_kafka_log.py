@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ from structlog import get_logger
 
 from shared.errors import BadInputHaltError, EventLogUnavailableError
 from shared.event_log import NewRecord, Record
+from shared.event_log.kafka_handover import Handover
 from shared.event_log.kafka_options import KafkaTopic
 from shared.event_log.kafka_reader import KafkaReader
 from shared.event_log.kafka_scanner import KafkaScanner
@@ -203,6 +204,30 @@ def test_members_come_and_go_and_each_record_is_read_once(topic: Topic, join: Jo
         until(lambda: sum(len(member.records) for member in members) >= 100 * (round_ + 1))  # noqa: B023
     together = [position for member in members for position in member.positions()]
     assert len(together) == len(set(together)) == 400
+
+
+def test_a_hand_over_waits_for_what_is_being_done(topic: Topic, join: Join, monkeypatch: pytest.MonkeyPatch) -> None:
+    topic.writer().append(events(40))
+    first = join(stage=False)
+    until(lambda: len(first.records) == 40)
+    looks = 0
+
+    def look(handover: Handover, names: Iterable[str]) -> bool:
+        nonlocal looks
+        looks += 1
+        if looks == 5:
+            first.reader.stage({record.partition: record.next_offset for record in first.records})
+        return is_done(handover, names)
+
+    is_done = Handover.is_done
+    monkeypatch.setattr(Handover, "is_done", look)
+    second = join()
+    until(lambda: len(second.held) == len(first.held) == 2)
+    assert looks >= 5
+    topic.writer().append(events(40, 40))
+    until(lambda: len(first.records) + len(second.records) >= 80)
+    together = first.positions() + second.positions()
+    assert len(together) == len(set(together)) == 80
 
 
 def test_work_that_was_not_staged_before_a_hand_over_is_done_again(topic: Topic, join: Join) -> None:

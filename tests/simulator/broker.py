@@ -153,6 +153,7 @@ class SimulatedReader:
         return sum(position - self._broker.committed[one] for one, position in self._positions.items())
 
     def poll(self, records_max: int, timeout_seconds: float) -> Poll:
+        self._handover.note_return()
         self._machine.pause(self._wire.delay())
         self._refuse()
         if self._member is None:
@@ -168,12 +169,15 @@ class SimulatedReader:
             if self._machine.agenda.dice.random() < 0.5:
                 self._rebalance()
             records = self._fetch(records_max)
-        return Poll(records, self._handover.take_lost())
+        lost = self._handover.take_lost()
+        self._handover.read({record.partition: record.next_offset for record in records})
+        return Poll(records, lost)
 
     def stage(self, positions: Mapping[str, int]) -> None:
         self._handover.stage(positions)
 
     def commit(self, positions: Mapping[str, int]) -> None:
+        self._handover.note_return()
         self.stage(positions)
         if self._member is None:
             return
@@ -218,6 +222,10 @@ class SimulatedReader:
     def _hand_over(self, partitions: Sequence[int]) -> None:
         """Commit what is staged of them while they are still ours; where that fails, they are read again."""
         assert self._member is not None
+        names, waits = [str(one) for one in partitions], 10
+        while waits and not self._handover.is_done(names):
+            self._machine.pause(0.1)
+            waits -= 1
         staged = self._staged(partitions)
         if not self._wire.strikes(self._wire.rates.refused):
             self._broker.commit(self._member, staged)
@@ -235,8 +243,8 @@ class SimulatedReader:
         self._commit_again = not self._broker.commit(self._member, self._staged(self._positions))
 
     def _staged(self, partitions: Iterable[int]) -> dict[int, int]:
-        staged = self._handover.staged
-        return {one: staged[str(one)] for one in partitions if str(one) in staged}
+        staged = self._handover.staged(str(one) for one in partitions)
+        return {int(name): position for name, position in staged.items()}
 
     def _fetch(self, records_max: int) -> list[Record]:
         dice = self._machine.agenda.dice

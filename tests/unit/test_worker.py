@@ -109,6 +109,20 @@ async def test_no_commit_passes_a_record_that_is_not_done() -> None:
         await asyncio.wait_for(running, 5)
 
 
+async def test_what_is_done_during_a_poll_is_staged_at_once() -> None:
+    """The poll may be handing the partition over, and would leave to others what it does not know to be done."""
+    async with rig() as r:
+        r.processor.open = False
+        r.reader.put(b"a")
+        r.reader.staging = {"p-0": 1}
+        running = asyncio.create_task(r.worker.run())
+        await until(lambda: len(r.reader.polls) == 2)
+        r.processor.let_go(b"a")
+        await until(lambda: r.reader.committed == {"p-0": 1})
+        r.worker.stop()
+        await asyncio.wait_for(running, 5)
+
+
 async def test_a_partition_that_comes_back_is_committed_again_at_the_same_position() -> None:
     """A commit that came too late for the old assignment may have been dropped."""
     async with rig(commit_interval_seconds=0.3) as r:
