@@ -270,6 +270,18 @@ def join_again(consumer: Any) -> None:
         coordinator.request_rejoin()
 
 
+def make_room_for_what_is_kept(consumer: Any) -> None:
+    """Let a consumer read on what it had fetched of partitions before they were paused; to be called before each poll.
+
+    kafka-python 3.0 keeps that apart, one entry a partition, and takes one up again where none is being read. It does
+    not see that one which is read to its end is no longer being read, so the others wait, and are not fetched either:
+    for ever, unless all are paused once more. What is being read changes within polls only.
+    """
+    fetcher = consumer._fetcher
+    if not fetcher._next_partition_records:
+        fetcher._next_partition_records = None
+
+
 def offsets_of(question: Callable[..., Any], partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
     """What a consumer's `beginning_offsets` or `end_offsets` answers about some partitions."""
     asked = list(partitions)

@@ -17,6 +17,7 @@ from shared.event_log.kafka import (
     TopicPartition,
     is_rebalancing,
     join_again,
+    make_room_for_what_is_kept,
     staged_offsets,
 )
 from shared.event_log.kafka_handover import Handover
@@ -154,6 +155,7 @@ class KafkaReader:
         """
         deadline = self._clock() + timeout_seconds + _SETTLE_SECONDS
         while True:
+            make_room_for_what_is_kept(self._member)
             batches: Mapping[TopicPartition, Any] = self._member.poll(
                 timeout_ms=int(timeout_seconds * 1000), max_records=max(1, records_max)
             )
