@@ -50,7 +50,6 @@ def main() -> None:
         parser.error("several searchers need the real servers")
     # The workers that are killed hold their partitions no longer than that.
     with rig.bench({"kafka_session_seconds": "6"}, servers=not arguments.embedded) as bench:
-        bench.settings["workbench_url"] = f"sqlite://{bench.folder}/workbench.db"
         if arguments.searchers > 1:
             bench.settings |= rig.postgresql(bench.stack)
         job = Job(bench, Stream(arguments.events, random.Random(1)), arguments.pace, arguments.searchers)

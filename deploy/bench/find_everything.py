@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--collection", help="magento, clothing, or a CSV file (default: the first two)")
     parser.add_argument("--concept", help="the column that names the concept")
     parser.add_argument("--concepts", type=int, default=150, help="concepts, at most (default: %(default)s)")
-    parser.add_argument("--seeds", type=int, default=2, help="starts for each concept (default: %(default)s)")
+    parser.add_argument("--seeds", type=int, default=5, help="starts for each concept (default: %(default)s)")
     parser.add_argument("--write", action="store_true", help="put the tables into README.md and WORKBENCH.md")
     arguments = parser.parse_args()
     names = [arguments.collection] if arguments.collection else list(_CONCEPTS)
@@ -96,7 +96,7 @@ def measure(name: str, concept: str, concepts: int, seeds: int) -> Row:
         bench.call("indexer", "produce", "--csv", str(gallery), "--inline")
         bench.call("indexer", "fit")
         bench.call("indexer", "run", "--until-caught-up")
-        settings = Settings(_env_file=None, **bench.settings, workbench_url=f"sqlite://{bench.folder}/workbench.db")  # type: ignore[arg-type]
+        settings = Settings(_env_file=None, **bench.settings)  # type: ignore[arg-type]
         found = asyncio.run(work(settings, starts))
     return summary(name, len(pictures), starts, found)
 

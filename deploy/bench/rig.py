@@ -102,7 +102,8 @@ def bench(settings: dict[str, str], *, servers: bool) -> Iterator[Bench]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         urls = _servers(stack) if servers else _embedded(folder)
         ports = {"metrics_port": str(free_port()), "http_port": str(free_port()), "log_format": "json"}
-        yield Bench(urls | ports | settings, stack, folder)
+        workbench = {"workbench_url": f"sqlite://{folder}/workbench.db"}
+        yield Bench(urls | ports | workbench | settings, stack, folder)
 
 
 def _embedded(folder: Path) -> dict[str, str]:
