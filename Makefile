@@ -59,7 +59,7 @@ bench-search: install ## Measure the search strategies (a quarter of an hour); R
 bench-duplicates: install ## Count the copies and variants that are found as duplicates (five minutes); WRITE=EVALUATION.md
 	$(BIN)/python deploy/bench/duplicates.py $(if $(WRITE),--write $(WRITE))
 
-find-everything: install ## Count the judgements that a simulated analyst needs to find everything (twenty minutes); WRITE=1
+find-everything: install ## Count the judgements that a simulated analyst needs to find everything (ten minutes); WRITE=1
 	$(BIN)/python deploy/bench/find_everything.py $(if $(WRITE),--write)
 
 alerts: install ## Kill a worker ten times beside 1,000 watches and 500 images a second, and count missing and doubled alerts
