@@ -32,7 +32,13 @@ SLICES = {
     "cifar10-elasticsearch": ["--variants=bovw", "--methods=float,float-pca:8,itq:32"],
     "faces": ["--variants=efficientnet", "--methods=float,learned:32", "--embedder=onnx:{network}"],
     "deepfashion": ["--variants=resnet50", "--methods=float,itq:16", "--embedder=onnx:{network}"],
-    "identical-images": ["--variants=bit", "--methods=float,itq:16", "--embedder=onnx:{network}"],
+    # The one that tunes a network, which ONNX can't be.
+    "identical-images": [
+        "--variants=bit",
+        "--methods=float,itq:16,tuned:16",
+        "--embedder=timm:test_resnet.r160_in1k",
+        "--weights=random:1",
+    ],
     # The recipe holds queries out for its learned codes; so few pictures would leave them nothing relevant.
     "near-duplicates": [
         "--variants=vgg16-fc8",
