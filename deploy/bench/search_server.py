@@ -3,7 +3,7 @@
 import http.client
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -16,6 +16,7 @@ from search_codes import Codes
 
 from shared.document import Document, Kind
 from shared.encoding.encoder import Encoder
+from shared.errors import StoreUnavailableError
 from shared.rolling_window import month_of, to_milliseconds
 from shared.settings import Settings
 from shared.store.elasticsearch_store import ElasticsearchStore
@@ -26,6 +27,7 @@ from tests.programs import until
 _DOCUMENTS_AT_ONCE = 1000
 _WRITERS = 3
 _READY_SECONDS = 900
+_FULL_SECONDS = 120
 
 
 class Client:
@@ -95,7 +97,7 @@ class Stand:
             puts = [
                 Put(month, document(encoder.encoder_id, start + n, code.tobytes(), now)) for n, code in enumerate(part)
             ]
-            self.store.indices.put(puts)
+            until(lambda: self._took(puts), _FULL_SECONDS, "Elasticsearch to take more")
             return len(puts)
 
         with ThreadPoolExecutor(_WRITERS) as writers:
@@ -109,6 +111,14 @@ class Stand:
         Client(self.elasticsearch_port).ask("PUT", index, b'{"index":{"refresh_interval":"1s"}}')
         self.store.indices.refresh([month])
         return len(codes) / (time.perf_counter() - began)
+
+    def _took(self, puts: Sequence[Put]) -> bool:
+        """Write; False where Elasticsearch has no memory for it now, as with long codes, written as fast as it goes."""
+        try:
+            self.store.indices.put(puts)
+        except StoreUnavailableError:
+            return False
+        return True
 
     @contextmanager
     def searcher(self, *, resident: bool) -> Iterator["Searcher"]:
